@@ -1,0 +1,122 @@
+"""Which array module an array belongs to, and every crossing between host and device.
+
+The rule of the house is "follow the array": code that is handed an array x computes with
+`xp = array_module(x)`. Arrays are created from nothing and moved between backends only through this
+file, the only one that imports CuPy. Nothing here happens on its own: no hidden transfer, no hidden
+synchronisation.
+"""
+
+import importlib
+import sys
+
+import numpy as np
+
+from .errors import BackendError, DtypeError
+
+# name -> the module that implements NumPy's interface. `register` adds to it.
+_MODULES = {"numpy": "numpy", "cupy": "cupy"}
+_DTYPES = ("float32", "float64")
+
+
+def register(name, module):
+    """Add a backend: `module` has NumPy's interface, an `ndarray` class and `asnumpy(array)`."""
+    _MODULES[name] = module
+
+
+def names():
+    """The names of all known backends, usable or not."""
+    return tuple(_MODULES)
+
+
+def why_not(name):
+    """None if the backend is usable here, otherwise one sentence that says why it is not."""
+    if name not in _MODULES:
+        return f"unknown backend; choose one of: {', '.join(_MODULES)}"
+    if name != "cupy":
+        return None
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        if getattr(error, "name", None) == "cupy":
+            return "CuPy is not installed; install tinygan[cuda12] or tinygan[cuda13] to match the driver"
+        return f"CuPy is installed but cannot be imported: {_one_line(error)}"
+    try:
+        if cupy.cuda.runtime.getDeviceCount() < 1:
+            return "CuPy is installed but finds no CUDA device"
+        cupy.ones(1).sum().item()   # the driver, the kernel compiler and the device, in one breath
+    except Exception as error:      # CuPy raises many kinds here; each one means "not usable"
+        return f"CuPy is installed but cannot compute on a CUDA device: {_one_line(error)}"
+    return None
+
+
+def get(name):
+    """The array module of a backend by name; BackendError says why if it cannot be used."""
+    reason = why_not(name)
+    if reason:
+        raise BackendError(f"backend {name!r} is not usable here: {reason}; backend 'numpy' always is")
+    module = _MODULES[name]
+    return importlib.import_module(module) if isinstance(module, str) else module
+
+
+def name_of(x):
+    """The name of the backend that the array x lives on."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return "numpy"
+    for name, module in _MODULES.items():
+        module = sys.modules.get(module) if isinstance(module, str) else module
+        if module is not None and isinstance(x, module.ndarray):
+            return name
+    raise BackendError(f"expected an array of one of {', '.join(_MODULES)}, got {type(x).__name__}; "
+                       f"make one with numpy.asarray(x, dtype='float32')")
+
+
+def array_module(x):
+    """The module (numpy, cupy) whose functions take the array x."""
+    if isinstance(x, np.ndarray):   # the common case first: this is called by every layer
+        return np
+    return get_loaded(name_of(x))
+
+
+def get_loaded(name):
+    """As `get`, for a backend that is known to work because an array of it exists."""
+    module = _MODULES[name]
+    return sys.modules[module] if isinstance(module, str) else module
+
+
+def to(x, name):
+    """The array x on the backend `name`: x itself if it lives there, else a copy across.
+
+    From a device to the host this waits until x has been computed.
+    """
+    here = name_of(x)
+    if here == name:
+        return x
+    host = x if here == "numpy" else get_loaded(here).asnumpy(x)
+    return host if name == "numpy" else get(name).asarray(host)
+
+
+def asnumpy(x):
+    """x as a NumPy array on the host (waits for the device); x itself if it is one."""
+    return to(x, "numpy")
+
+
+def synchronize(name):
+    """Wait until the device of this backend has finished all that was asked of it."""
+    if name == "cupy":
+        get(name).cuda.get_current_stream().synchronize()
+
+
+def dtype(name):
+    """The NumPy dtype float32 or float64 by name; DtypeError for any other."""
+    try:
+        result = np.dtype(name)
+    except TypeError:
+        result = None
+    if result is None or result.name not in _DTYPES:
+        raise DtypeError(f"expected dtype 'float32' (to train) or 'float64' (to check), got {name!r}")
+    return result
+
+
+def _one_line(error):
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]

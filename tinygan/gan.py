@@ -1,0 +1,142 @@
+"""The alternating game of Goodfellow et al. 2014, Algorithm 1.
+
+    for number of training iterations:
+        for k steps:                                                            d_step
+            sample noise z and data x; step D down  d_loss(D(x), D(G(z)))
+        for m steps (the paper has m = 1):                                      g_step
+            sample fresh noise z;      step G down  g_loss(D(G(z)))
+
+D's update comes from one backward pass per batch, real and fake, into one gradient: one update on their sum.
+G's gradient passes through D without adding to any gradient of D (no `grads` is handed to D.backward).
+Parameters change only after every backward pass that reads them.
+"""
+
+from itertools import count
+
+from . import backend, latent, losses
+from .errors import ConfigError
+from .ops.init import generator
+from .ops.pointwise import sigmoid
+from .optim import Adam
+
+
+class GAN:
+    """Two networks and the rules of their game.
+
+    G            latent vectors (N, latent_dim) -> samples (N, …)
+    D            samples (N, …) -> logits (N, 1)
+    loss         a name of `losses.names` or a losses.Loss
+    g_opt, d_opt optimisers, one each; default Adam(2e-4, β₁ = 0.5)
+    latent       "normal", "uniform" or "truncated"; latent_dim: found from G's first layer if not given
+    k, m         discriminator steps and generator steps in one `step`
+    rng          seed or NumPy generator of the latent noise and of dropout
+
+    `steps` counts the calls of `step`. Metrics are a dict of 0-d arrays, not yet read from the device:
+    d_loss, g_loss, d_real = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update.
+    """
+
+    def __init__(self, G, D, loss="non_saturating", g_opt=None, d_opt=None, latent="normal", latent_dim=None,
+                 k=1, m=1, rng=None):
+        self.G, self.D, self.loss = G, D, losses.get(loss)
+        self.g_opt, self.d_opt = g_opt or Adam(), d_opt or Adam()
+        if self.g_opt is self.d_opt:
+            raise ConfigError("expected two optimisers, got the same one twice; each keeps the moments of one network")
+        for name, n in (("k", k), ("m", m)):
+            if not (isinstance(n, int) and n >= 1):
+                raise ConfigError(f"expected {name}, a number of steps, to be an integer ≥ 1, got {n!r}")
+        self.latent, self.latent_dim, self.k, self.m = latent, latent_dim or _latent_dim(G), k, m
+        self.rng = generator(rng)
+        self.sample_rng, = self.rng.spawn(1)   # looking at samples does not change the training that follows
+        self.backend, self.dtype = backend.name_of(G.theta), G.theta.dtype
+        self.steps = 0
+        self.noise(1, self.sample_rng)         # a wrong name fails here, not in the middle of a run
+
+    def noise(self, n, rng=None):
+        """n latent vectors (n, latent_dim) on G's backend, fresh at every call."""
+        z = latent.draw(self.latent, (n, self.latent_dim), rng or self.rng, self.dtype)
+        return backend.to(z, self.backend)
+
+    def d_step(self, x_real):
+        """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake."""
+        G, D = self.G, self.D
+        x_fake, _ = G.forward(self.noise(len(x_real)), rng=self.rng)
+        real, real_cache = D.forward(x_real, rng=self.rng)
+        fake, fake_cache = D.forward(x_fake, rng=self.rng)
+        loss, d_real, d_fake = self.loss.d_loss(real, fake)
+        grads = D.zero_grads()
+        D.backward(d_real, real_cache, grads)
+        D.backward(d_fake, fake_cache, grads)
+        self.d_opt.step(D, grads)
+        return {"d_loss": loss, "d_real": sigmoid(real).mean(), "d_fake": sigmoid(fake).mean()}
+
+    def g_step(self, n, x_real=None):
+        """One step of G on n fakes. x_real: only for a loss that compares with real samples. Returns g_loss."""
+        G, D = self.G, self.D
+        x_fake, g_cache = G.forward(self.noise(n), rng=self.rng)
+        fake, d_cache = D.forward(x_fake, rng=self.rng)
+        real = None
+        if self.loss.needs_real:
+            if x_real is None:
+                raise ConfigError(f"the loss {self.loss} expected real samples for G's step too, got none; "
+                                  f"call g_step(n, x_real)")
+            real, _ = D.forward(x_real, rng=self.rng)
+        loss, d_fake = self.loss.g_loss(fake, real)
+        grads = G.zero_grads()
+        G.backward(D.backward(d_fake, d_cache), g_cache, grads)
+        self.g_opt.step(G, grads)
+        return {"g_loss": loss}
+
+    def step(self, x_real):
+        """k steps of D, then m of G. x_real: one batch (N, …) for all k, or a list of k batches."""
+        batches = x_real if isinstance(x_real, (list, tuple)) else [x_real] * self.k
+        if len(batches) != self.k:
+            raise ConfigError(f"expected one batch or k = {self.k} of them, got {len(batches)}")
+        metrics = {}
+        for batch in batches:
+            metrics.update(self.d_step(batch))
+        for _ in range(self.m):
+            metrics.update(self.g_step(len(batches[-1]), batches[-1]))
+        self.steps += 1
+        return metrics
+
+    def train(self, batches, steps=None, epochs=None, stop=None, callbacks=()):
+        """Steps until one of the given ends is reached; returns the last metrics.
+
+        batches    endless iterator of real minibatches on the host, such as data.Batches
+        steps      how many more steps; epochs: how many passes over the data (needs batches.steps_per_epoch)
+        stop       function (gan, metrics) -> true to end after this step
+        callbacks  functions (gan, metrics), called after each step; `every(n, f)` calls f at intervals
+        """
+        if epochs is not None:
+            per_epoch = getattr(batches, "steps_per_epoch", None)
+            if not per_epoch:
+                raise ConfigError("epochs need data that ends, got an endless stream; give steps instead")
+            steps = min(filter(None, (steps, -(-int(epochs * per_epoch) // self.k))))
+        if steps is None and stop is None:
+            raise ConfigError("expected steps, epochs or a stop condition, got none; training would never end")
+        metrics = {}
+        for i in count():
+            if steps is not None and i >= steps:
+                break
+            metrics = self.step([backend.to(next(batches), self.backend) for _ in range(self.k)])
+            for callback in callbacks:
+                callback(self, metrics)
+            if stop is not None and stop(self, metrics):
+                break
+        return metrics
+
+    def sample(self, n=None, z=None):
+        """Samples G(z) with running statistics, (n, …) on G's backend; z (n, latent_dim), or n fresh ones."""
+        return self.G.forward(self.noise(n, self.sample_rng) if z is None else z, train=False)[0]
+
+
+def every(n, callback):
+    """A callback that calls `callback` after each n-th step."""
+    return lambda gan, metrics: callback(gan, metrics) if gan.steps % n == 0 else None
+
+
+def _latent_dim(G):
+    for dim in [*(G.input_shape or ()), getattr(G.layers[0], "n_in", None)]:
+        if dim:
+            return dim
+    raise ConfigError("cannot tell the latent dimension from G; give latent_dim")

@@ -1,0 +1,334 @@
+"""Is this gradient right? Hand-written derivatives against numerical ones, to second order.
+
+    report = check_layer(MyLayer(…), x)       all four maps of a layer, or of a whole network
+    report = check_loss(my_loss, p)           a function arrays -> (loss, gradient of each array)
+    print(report); report.raise_if_wrong()
+
+How. Everything runs in float64. A derivative along r is taken by the five-point rule
+
+    (8(f(h) − f(−h)) − (f(2h) − f(−2h))) / 12h  =  f′ + O(h⁴)
+
+for a falling sequence of h, and of all estimates the one that agrees best with its neighbour is kept: that
+steps below kinks (ReLU) and above rounding, without a look at the value under test. Differences are taken
+element by element before anything is summed, so that what does not change cancels to exactly 0. Cotangents
+are random: under all-ones ones, softmax, BatchNorm and many a mistake give 0.
+
+Arrays of up to `limit` elements are checked one element at a time, larger ones along random directions: each
+component is ±(½ … 3/2), with the sign of the gradient under test, so that none is left out and none cancels
+another (any direction is a valid test of a gradient; with these the signal stands √n higher above rounding).
+A direction whose estimates disagree among themselves crosses a kink at every h and is drawn anew. If a
+direction fails, single elements are searched for the index to report.
+
+The relative error of an array is max|by hand − numerical| / max(|by hand|, |numerical|, 0.001).
+
+Source: the scheme is folklore; compare chainer.gradient_check and jax.test_util.check_grads.
+"""
+
+import copy
+
+import numpy as np   # random cotangents, drawn on the host
+
+from . import backend
+from .backend import array_module
+from .errors import TinyganError
+from .layers.base import Layer
+from .ops.init import generator
+
+TOLERANCE = 1e-8            # against five-point differences
+ADJOINT_TOLERANCE = 1e-12   # an identity: only rounding
+_FLOOR = 1e-3               # gradients below this are compared in absolute terms
+_REDRAWS = 8                # of a direction that crosses a kink
+
+
+class GradientError(TinyganError, AssertionError):
+    """A derivative written by hand disagrees with the numerical one."""
+
+
+class Report(dict):
+    """Mapping quantity -> largest relative error: "dx", "dW", "ty", "adjoint", "second dx", …
+
+    name: what was checked; ok: whether every error is within its tolerance; worst: the largest error;
+    failures: one text each with the index, both numbers and the inputs; skipped: maps that do not exist.
+    """
+
+    def __init__(self, name):
+        super().__init__()
+        self.name, self.failures, self.skipped = name, [], []
+
+    @property
+    def ok(self):
+        return not self.failures
+
+    @property
+    def worst(self):
+        return max(self.values(), default=0.0)
+
+    def raise_if_wrong(self):
+        """Raise GradientError with all failures, or return self."""
+        if self.failures:
+            raise GradientError(f"{self.name}: {len(self.failures)} of {len(self)} quantities are wrong\n"
+                                + "\n".join(self.failures))
+        return self
+
+    def __str__(self):
+        lines = [f"{self.name}: {'ok' if self.ok else 'WRONG'}"]
+        lines += [f"  {quantity:<16} {error:.1e}" for quantity, error in self.items()]
+        lines += [f"  {map_} is not defined; not checked" for map_ in self.skipped]
+        return "\n".join(lines + self.failures)
+
+    def _add(self, quantity, by_hand, numerical, tolerance, inputs, index=None):
+        scale = max(float(abs(by_hand).max()), float(abs(numerical).max()), _FLOOR)
+        errors = abs(by_hand - numerical) / scale
+        error = float(errors.max())
+        self[quantity] = max(error, self.get(quantity, 0.0))
+        if not error <= tolerance:   # not: NaN is wrong too
+            at = np.unravel_index(int(errors.argmax()), errors.shape) if index is None else index
+            a, b = (float(v[at] if index is None else v) for v in (by_hand, numerical))
+            where = f"[{', '.join(map(str, at))}]" if len(at) else ""
+            self.failures.append(f"{quantity}{where}: by hand {a:.17g}, by differences {b:.17g}, relative error "
+                                 f"{error:.2e} > {tolerance:.0e}\n" + _describe(inputs))
+
+
+def _describe(inputs):
+    with np.printoptions(threshold=60, precision=8, linewidth=110):
+        return "\n".join(f"  {name} {array.shape} =\n    " + str(backend.asnumpy(array)).replace("\n", "\n    ")
+                         for name, array in inputs.items())
+
+
+def derivative(f, contract=lambda y: y):
+    """contract(∂f(h)/∂h at h = 0) by five-point differences, and how well it is known.
+
+    f: float -> array; contract: a linear map of such arrays. Returns the estimate and its relative gap to the
+    neighbouring one.
+    """
+    def estimate(h):
+        return contract((8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h))
+
+    best, best_gap, previous = None, float("inf"), estimate(2.0**-7)
+    for exponent in range(-9, -25, -2):
+        current = estimate(2.0**exponent)
+        gap = float(abs(current - previous).max()) / max(float(abs(current).max()), _FLOOR)
+        if best is None or gap < best_gap:
+            best, best_gap = current, gap
+        if gap <= 0.01 * TOLERANCE:
+            break
+        previous = current
+    return best, best_gap
+
+
+class _Point:
+    """A layer at (x, tx, θ) in float64, with cotangents dy and dty; moved along one argument at a time."""
+
+    def __init__(self, layer, x, rng, train):
+        self.layer = layer.astype("float64") if isinstance(layer, Layer) else copy.deepcopy(layer)
+        self.rng, self.train, self.seed = rng, train, int(rng.integers(2**32))
+        self.xp, self.where = array_module(x), backend.name_of(x)
+        x = x.astype("float64")
+        self.args = {"x": x, "tx": self.normal(x.shape)}
+        self.args.update(getattr(self.layer, "params", {}))
+        y, _ = self.forward()
+        self.dy, self.dty = self.normal(y.shape), self.normal(y.shape)
+
+    def normal(self, shape):
+        return backend.to(np.asarray(self.rng.standard_normal(shape)), self.where)
+
+    def forward(self):
+        """The same masks at every call: a generator with the same seed."""
+        return self.layer.forward(self.args["x"], train=self.train, rng=np.random.default_rng(self.seed))
+
+    def outputs(self):
+        """y, in one row; a copy, as y may be a view of the x that moves (Flatten)."""
+        return self.forward()[0].reshape(-1).copy()
+
+    def both_outputs(self):
+        """y and ty, in one row."""
+        y, cache = self.forward()
+        ty, _ = self.layer.jvp(self.args["tx"], cache)
+        return self.xp.concatenate([y.reshape(-1), ty.reshape(-1)])
+
+    def move(self, name, r, f):
+        """The function h -> f() with args[name] moved by h·r."""
+        array, origin = self.args[name], self.args[name].copy()
+
+        def moved(h):
+            array[...] = origin + h * r
+            try:
+                return f()
+            finally:
+                array[...] = origin
+        return moved
+
+    def compare(self, report, quantity, name, by_hand, f, weights, directions, limit):
+        """Check the gradient of ⟨weights, f()⟩ with respect to args[name]."""
+        array = self.args[name]
+        contract = lambda y: (weights * y).sum()
+        inputs = {**{k: v for k, v in self.args.items() if "t" in quantity or k != "tx"}, "dy": self.dy}
+        if "second" in quantity:
+            inputs["dty"] = self.dty
+
+        def numerical(flat_index):
+            r = self.xp.zeros_like(array)
+            r.reshape(-1)[flat_index] = 1.0
+            return float(derivative(self.move(name, r, f), contract)[0])
+
+        if array.size <= limit:
+            values = np.array([numerical(i) for i in range(array.size)]).reshape(array.shape)
+            report._add(quantity, backend.asnumpy(by_hand), values, TOLERANCE, inputs)
+            return
+        for _ in range(directions):
+            for _ in range(_REDRAWS):
+                r = self.direction(by_hand)
+                estimate, gap = derivative(self.move(name, r, f), contract)
+                if gap <= 0.1 * TOLERANCE:
+                    break
+            n = len(report.failures)
+            report._add(quantity, (by_hand * r).sum(), estimate, TOLERANCE, inputs, index=())
+            if len(report.failures) > n:
+                report.failures[-1] = self._find(quantity, by_hand, numerical, inputs) or report.failures[-1]
+                return
+
+    def direction(self, by_hand):
+        """A direction of norm about 1 in which no component is small and none cancels another."""
+        sign = self.xp.where(by_hand != 0, self.xp.sign(by_hand), 1.0)
+        size = backend.to(self.rng.uniform(0.5, 1.5, by_hand.shape), self.where)
+        return sign * size / by_hand.size**0.5
+
+    def _find(self, quantity, by_hand, numerical, inputs):
+        """After a wrong direction: the text for the worst of up to 200 single elements."""
+        flat = backend.asnumpy(by_hand).reshape(-1)
+        tried = self.rng.permutation(flat.size)[:200]
+        values = np.array([numerical(int(i)) for i in tried])
+        worst = int(abs(flat[tried] - values).argmax())
+        at = np.unravel_index(tried[worst], by_hand.shape)
+        found = Report("")
+        found._add(f"{quantity}[{', '.join(map(str, at))}]", flat[tried[worst]], values[worst], TOLERANCE, inputs,
+                   index=())
+        return found.failures[0] if found.failures else None
+
+    def grads(self):
+        """Gradients to add into, not zero: a map that overwrites instead of adding shows."""
+        if not hasattr(self.layer, "zero_grads"):
+            return {}
+        grads = self.layer.zero_grads()
+        for array in grads.values():
+            array += 1.0
+        return grads
+
+
+def _start(layer, x, rng, train):
+    return _Point(layer, x, generator(rng), train), Report(repr(layer))
+
+
+def check_backward(layer, x, rng=0, train=True, directions=3, limit=64):
+    """backward: dx and the gradient of each parameter, of ⟨dy, forward(x)⟩ with a random dy.
+
+    layer: a Layer, a Sequential, or any object with the same four maps and params in float64; it is copied.
+    x (N, …) a float array on the layer's backend. rng: seed of cotangents and dropout masks.
+    train: the mode of forward. directions, limit: see the module. Returns a Report.
+    """
+    point, report = _start(layer, x, rng, train)
+    before = {name: array.copy() for name, array in [*point.args.items(), ("dy", point.dy)]}
+    _, cache = point.forward()
+    grads = point.grads()
+    dx = point.layer.backward(point.dy, cache, grads)
+    silent = point.layer.backward(point.dy, cache)   # without grads: the same dx
+    weights = point.dy.reshape(-1)
+    point.compare(report, "dx", "x", dx, point.outputs, weights, directions, limit)
+    for name, grad in grads.items():
+        point.compare(report, f"d{name}", name, grad - 1, point.outputs, weights, directions, limit)
+    report._add("dx, no grads", silent, dx, 0.0, {})
+    for name, array in [*point.args.items(), ("dy", point.dy)]:
+        report._add("unchanged", array, before[name], 0.0, {})
+    return report
+
+
+def check_jvp(layer, x, rng=0, train=True):
+    """jvp: ty against the derivative of forward along a random tx. Arguments as for check_backward."""
+    point, report = _start(layer, x, rng, train)
+    _, cache = point.forward()
+    for _ in range(_REDRAWS):
+        point.args["tx"] = point.normal(x.shape)
+        numerical, gap = derivative(point.move("x", point.args["tx"], point.outputs))
+        if gap <= 0.1 * TOLERANCE:
+            break
+    ty, _ = point.layer.jvp(point.args["tx"], cache)
+    report._add("ty", backend.asnumpy(ty), backend.asnumpy(numerical).reshape(ty.shape), TOLERANCE, point.args)
+    return report
+
+
+def check_adjoint(layer, x, rng=0, train=True):
+    """⟨dy, jvp(tx)⟩ = ⟨backward(dy), tx⟩ to rounding: forward and reverse mode are transposes."""
+    point, report = _start(layer, x, rng, train)
+    _, cache = point.forward()
+    ty, _ = point.layer.jvp(point.args["tx"], cache)
+    dx = point.layer.backward(point.dy, cache)
+    left, right = float((point.dy * ty).sum()), float((dx * point.args["tx"]).sum())
+    scale = float(abs(point.dy * ty).sum() + abs(dx * point.args["tx"]).sum()) or 1.0
+    report._add("adjoint", np.array(left / scale), np.array(right / scale), ADJOINT_TOLERANCE,
+                {**point.args, "dy": point.dy}, index=())
+    return report
+
+
+def check_second_order(layer, x, rng=0, train=True, directions=3, limit=64):
+    """jvp_backward: dx, dtx and each parameter's gradient of ⟨dy, y⟩ + ⟨dty, ty⟩. As check_backward."""
+    point, report = _start(layer, x, rng, train)
+    before = {name: array.copy() for name, array in [*point.args.items(), ("dy", point.dy), ("dty", point.dty)]}
+    _, cache = point.forward()
+    _, tcache = point.layer.jvp(point.args["tx"], cache)
+    grads = point.grads()
+    dx, dtx = point.layer.jvp_backward(point.dy, point.dty, cache, tcache, grads)
+    weights = point.xp.concatenate([point.dy.reshape(-1), point.dty.reshape(-1)])
+    for quantity, name, grad in [("dx", "x", dx), ("dtx", "tx", dtx),
+                                 *((f"d{name}", name, grad - 1) for name, grad in grads.items())]:
+        point.compare(report, f"second {quantity}", name, grad, point.both_outputs, weights, directions, limit)
+    for name, array in [*point.args.items(), ("dy", point.dy), ("dty", point.dty)]:
+        report._add("unchanged", array, before[name], 0.0, {})
+    return report
+
+
+def check_layer(layer, x, rng=0, train=True, directions=3, limit=64):
+    """All four checks in one Report. A layer without jvp is checked to first order (report.skipped says so)."""
+    report = Report(repr(layer))
+    for check, map_, options in [(check_backward, "backward", {"directions": directions, "limit": limit}),
+                                 (check_jvp, "jvp", {}), (check_adjoint, "jvp", {}),
+                                 (check_second_order, "jvp_backward", {"directions": directions, "limit": limit})]:
+        try:
+            part = check(layer, x, rng=rng, train=train, **options)
+        except (NotImplementedError, AttributeError):
+            if isinstance(layer, Layer) and getattr(type(layer), map_) is not getattr(Layer, map_):
+                raise
+            if hasattr(layer, map_) and not isinstance(layer, Layer):
+                raise
+            report.skipped += [map_] if map_ not in report.skipped else []
+            continue
+        for quantity, error in part.items():
+            report[quantity] = max(error, report.get(quantity, 0.0))
+        report.failures += part.failures
+    return report
+
+
+def check_loss(loss, *arrays, name=None, limit=64, directions=3, rng=0):
+    """A loss: function of arrays -> (scalar, gradient with respect to each array, in order).
+
+    E.g. check_loss(losses.get("hinge").d_loss, real_logits, fake_logits), or
+    check_loss(lambda p: losses.bce(p, 1.0), p). Returns a Report with "d0", "d1", … one per array.
+    """
+    report = Report(name or getattr(loss, "__qualname__", repr(loss)))
+    for k in range(len(arrays)):
+        function = _LossOf(loss, [array.astype("float64") for array in arrays], k)
+        point = _Point(function, function.arrays[k], generator(rng), True)
+        point.dy = point.xp.ones_like(point.dy)
+        by_hand = loss(*function.arrays)[1 + k]
+        point.compare(report, f"d{k}", "x", by_hand, point.outputs, point.dy.reshape(-1), directions, limit)
+    return report
+
+
+class _LossOf:
+    """A loss seen as a layer whose input is its k-th array."""
+
+    def __init__(self, loss, arrays, k):
+        self.loss, self.arrays, self.k = loss, arrays, k
+
+    def forward(self, x, train=True, rng=None):
+        arrays = [*self.arrays[:self.k], x, *self.arrays[self.k + 1:]]
+        return array_module(x).asarray(self.loss(*arrays)[0]).reshape(1), None

@@ -1,0 +1,41 @@
+"""Dropout."""
+
+from ..backend import name_of
+from ..errors import ConfigError
+from ..ops.init import generator
+from ..ops.random import bernoulli, draw_key
+from .base import Affine
+
+
+class Dropout(Affine):
+    """y = x·mask/(1 − rate), where each element of mask is 1 with probability 1 − rate, else 0.
+
+    Linear once the mask is drawn, and its own adjoint: dx = dy·mask/(1 − rate). The expectation of y is x,
+    so train=False is the identity.
+
+    x of any shape (N, …) -> y of the same shape. rate in [0, 1).
+    rng: a NumPy generator; forward takes one key of it and the mask follows from the key on the device
+    (`ops/random.py`). None: fresh entropy.  Source: Srivastava et al. 2014.
+    """
+
+    def __init__(self, rate):
+        if not 0 <= rate < 1:
+            raise ConfigError(f"expected a dropout rate of at least 0 and below 1, got {rate!r}")
+        self.rate = float(rate)
+        super().__init__()
+
+    def prepare(self, x, train, rng):
+        self.expect(x, "N", ...)
+        if not train or self.rate == 0:
+            return None
+        mask = bernoulli(draw_key(generator(rng)), x.shape, 1 - self.rate, name_of(x)).astype(x.dtype)
+        mask *= 1 / (1 - self.rate)
+        return mask
+
+    def map(self, x, mask):
+        return x if mask is None else x * mask
+
+    adjoint = map
+
+    def __repr__(self):
+        return f"Dropout({self.rate:g})"

@@ -1,0 +1,74 @@
+"""Batch normalisation."""
+
+import numpy as np   # the host-side statistics of a layer that no network owns yet
+
+from ..errors import ConfigError
+from ..ops.norm import moments, project, project_backward
+from .base import Layer
+
+
+class BatchNorm(Layer):
+    """y = γ·(x − μ)/√(σ² + ε) + β, per channel: over all axes but the last (derivation in `ops/norm.py`).
+
+    train=True: μ, σ² are the batch's mean and biased variance, and running statistics move towards the
+    batch's: running ← momentum·running + (1 − momentum)·batch, the variance there unbiased (m/(m−1)).
+    train=False: μ, σ² are the running statistics, held constant.
+
+    x (N, c) or (N, H, W, c) -> y of x's shape. Parameters gamma (c,) = 1, beta (c,) = 0; state mean (c,) = 0,
+    var (c,) = 1. A batch with a single value per channel has σ² = 0 and gives y = β.
+    Raises ShapeError for another c. Source: Ioffe & Szegedy 2015, Algorithms 1 and 2.
+    """
+
+    def __init__(self, c, momentum=0.9, eps=1e-5):
+        if not (0 <= momentum <= 1 and eps > 0):
+            raise ConfigError(f"expected momentum in [0, 1] and eps > 0, got {momentum!r} and {eps!r}")
+        self.c, self.momentum, self.eps = c, momentum, eps
+        super().__init__(gamma=(c,), beta=(c,))
+        self.state = {"mean": np.zeros(c), "var": np.ones(c)}
+
+    def draw(self, rng):
+        return {"gamma": np.ones(self.c), "beta": np.zeros(self.c)}
+
+    def forward(self, x, train=True, rng=None):
+        self.expect(x, "N", ..., self.c)
+        if train:
+            mean, var = moments(x)
+            m = x.size // self.c
+            self._follow("mean", mean)
+            self._follow("var", var * (m / max(m - 1, 1)))
+        else:
+            mean, var = (self.state[name].astype(x.dtype, copy=False) for name in ("mean", "var"))
+        s = (var + self.eps)**0.5
+        xhat = (x - mean) / s
+        return self.param("gamma", x) * xhat + self.param("beta", x), (xhat, s, train)
+
+    def _follow(self, name, batch):
+        running = self.state[name]
+        running *= self.momentum
+        running += (1 - self.momentum) * batch
+
+    def backward(self, dy, cache, grads=None):
+        xhat, s, train = cache
+        if grads is not None:
+            axes = tuple(range(dy.ndim - 1))
+            grads["gamma"] += (xhat * dy).sum(axes)
+            grads["beta"] += dy.sum(axes)
+        c = self.param("gamma", dy) * dy
+        return project(c, xhat, s) if train else c / s
+
+    def jvp(self, tx, cache):
+        xhat, s, train = cache
+        p = project(tx, xhat, s) if train else tx / s
+        return self.param("gamma", tx) * p, (tx, p)
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+        (xhat, s, train), (tx, p) = cache, tcache
+        if grads is not None:
+            grads["gamma"] += (p * dty).sum(tuple(range(dty.ndim - 1)))
+        dx, c = self.backward(dy, cache, grads), self.param("gamma", dty) * dty
+        if not train:
+            return dx, c / s
+        return dx + project_backward(c, tx, xhat, s), project(c, xhat, s)
+
+    def __repr__(self):
+        return f"BatchNorm({self.c})"

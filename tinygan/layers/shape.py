@@ -1,0 +1,44 @@
+"""Layers that only rearrange: their adjoint puts everything back."""
+
+import math
+
+from ..errors import ShapeError
+from .base import Affine
+
+
+class Reshape(Affine):
+    """y[n] is x[n] with the shape given, in the same (row-major) order.  x (N, …) -> y (N, *shape)."""
+
+    def __init__(self, shape):
+        self.shape = tuple(shape)
+        super().__init__()
+
+    def prepare(self, x, train, rng):
+        self.expect(x, "N", ...)
+        if math.prod(x.shape[1:]) != math.prod(self.shape):
+            raise ShapeError(f"Reshape expected {math.prod(self.shape)} numbers a sample for {self.shape}, got "
+                             f"{math.prod(x.shape[1:])} in {x.shape}; change the layer before it or this shape")
+        return x.shape[1:]
+
+    def map(self, x, shape):
+        return x.reshape(len(x), *self.shape)
+
+    def adjoint(self, dy, shape):
+        return dy.reshape(len(dy), *shape)
+
+    def __repr__(self):
+        return f"Reshape({self.shape})"
+
+
+class Flatten(Affine):
+    """y[n] is x[n] in one row, in row-major order.  x (N, …) -> y (N, product of the rest)."""
+
+    def prepare(self, x, train, rng):
+        self.expect(x, "N", ...)
+        return x.shape[1:]
+
+    def map(self, x, shape):
+        return x.reshape(len(x), -1)
+
+    def adjoint(self, dy, shape):
+        return dy.reshape(len(dy), *shape)

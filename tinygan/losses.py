@@ -1,0 +1,151 @@
+"""GAN objectives: logits in, loss and ∂loss/∂logits out, for both players.
+
+Networks give logits l; D(x) = σ(l). With a(l) = log(1 + eˡ) (softplus):  −log D = a(−l),
+−log(1 − D) = a(l), and a′ = σ. All losses average over the batch and are minimised. Loss values are 0-d
+arrays of the logits' dtype on their backend: reading one (`float(loss)`) is what waits for a device.
+
+    name             d_loss (r = real, f = fake logits)     g_loss                source
+    minimax          mean a(−r) + mean a(f)                −mean a(f)            Goodfellow et al. 2014, eq. 1
+    non_saturating   mean a(−r) + mean a(f)                mean a(−f)            ibid., section 3
+    least_squares    ½ mean (r − 1)² + ½ mean f²           ½ mean (f − 1)²       Mao et al. 2017, eq. 9
+    hinge            mean max(0, 1−r) + mean max(0, 1+f)   −mean f               Lim & Ye 2017
+    wasserstein      mean f − mean r                       −mean f               Arjovsky et al. 2017
+    relativistic     mean a(f − r), in pairs               mean a(r − f)         Jolicoeur-Martineau 2018
+"""
+
+from .backend import array_module
+from .errors import ConfigError, ShapeError, choose
+from .ops.losses import bce, bce_with_logits
+from .ops.pointwise import sigmoid, softplus
+
+__all__ = ["bce", "bce_with_logits", "get", "names"]
+
+
+class Loss:
+    """One objective: d_loss and g_loss with closed-form gradients.
+
+    d_loss(real_logits, fake_logits) -> loss, d_real, d_fake
+    g_loss(fake_logits, real_logits=None) -> loss, d_fake
+    Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss wants the real logits too.
+    smoothing: one-sided label smoothing, the real target is 1 − smoothing (Salimans et al. 2016, 3.4);
+    only for the cross-entropy losses.
+    """
+
+    needs_real = False
+    smoothing = 0.0
+
+    def __repr__(self):
+        return type(self).__name__
+
+
+class NonSaturating(Loss):
+    """D: cross-entropy of real against 1 (or 1 − smoothing) and of fake against 0. G: of fake against 1."""
+
+    def __init__(self, smoothing=0.0):
+        if not 0 <= smoothing < 1:
+            raise ConfigError(f"expected label smoothing of at least 0 and below 1, got {smoothing!r}")
+        self.smoothing = float(smoothing)
+
+    def d_loss(self, real_logits, fake_logits):
+        real, d_real = bce_with_logits(real_logits, 1.0 - self.smoothing)
+        fake, d_fake = bce_with_logits(fake_logits, 0.0)
+        return real + fake, d_real, d_fake
+
+    def g_loss(self, fake_logits, real_logits=None):
+        return bce_with_logits(fake_logits, 1.0)
+
+
+class Minimax(NonSaturating):
+    """The zero-sum game: G minimises mean log(1 − D(G(z))), whose gradient −σ(f)/N fades where D is sure."""
+
+    def g_loss(self, fake_logits, real_logits=None):
+        loss, d_fake = bce_with_logits(fake_logits, 0.0)
+        return -loss, -d_fake
+
+
+class LeastSquares(Loss):
+    """Targets 1 for real and 0 for fake; G wants 1.  ∂/∂l ½(l − t)² = l − t."""
+
+    def d_loss(self, real_logits, fake_logits):
+        real, d_real = _squares(real_logits, 1.0)
+        fake, d_fake = _squares(fake_logits, 0.0)
+        return real + fake, d_real, d_fake
+
+    def g_loss(self, fake_logits, real_logits=None):
+        return _squares(fake_logits, 1.0)
+
+
+class Hinge(Loss):
+    """D is pushed until real > 1 and fake < −1; G moves the mean logit up."""
+
+    def d_loss(self, real_logits, fake_logits):
+        xp = array_module(real_logits)
+        real, fake = xp.maximum(1 - real_logits, 0), xp.maximum(1 + fake_logits, 0)
+        return (real.mean() + fake.mean(), (real > 0) * _over_n(real, -1.0), (fake > 0) * _over_n(fake, 1.0))
+
+    def g_loss(self, fake_logits, real_logits=None):
+        return -fake_logits.mean(), _over_n(fake_logits, -1.0)
+
+
+class Wasserstein(Loss):
+    """D estimates the Wasserstein-1 distance; it must be kept Lipschitz by a penalty or by clipping."""
+
+    def d_loss(self, real_logits, fake_logits):
+        return (fake_logits.mean() - real_logits.mean(), _over_n(real_logits, -1.0), _over_n(fake_logits, 1.0))
+
+    def g_loss(self, fake_logits, real_logits=None):
+        return -fake_logits.mean(), _over_n(fake_logits, -1.0)
+
+
+class Relativistic(Loss):
+    """Each fake sample is judged against one real sample: with δ = f − r, D lowers a(δ), G lowers a(−δ).
+
+    ∂a(δ)/∂f = σ(δ) = −∂a(δ)/∂r.  Both batches must have the same size.
+    """
+
+    needs_real = True
+
+    def d_loss(self, real_logits, fake_logits):
+        delta = _paired(fake_logits, real_logits)
+        d_fake = sigmoid(delta) / delta.size
+        return softplus(delta).mean(), -d_fake, d_fake
+
+    def g_loss(self, fake_logits, real_logits=None):
+        if real_logits is None:
+            raise ConfigError("the relativistic loss of G expected real logits too, got None; "
+                              "call g_loss(fake_logits, real_logits)")
+        delta = _paired(fake_logits, real_logits)
+        return softplus(-delta).mean(), -sigmoid(-delta) / delta.size
+
+
+def _squares(logits, target):
+    error = logits - target
+    return 0.5 * (error * error).mean(), error / error.size
+
+
+def _over_n(logits, value):
+    return array_module(logits).full_like(logits, value / logits.size)
+
+
+def _paired(fake, real):
+    if fake.shape != real.shape:
+        raise ShapeError(f"the relativistic loss expected real and fake logits of one shape, got {real.shape} and "
+                         f"{fake.shape}; use batches of the same size")
+    return fake - real
+
+
+_LOSSES = {"minimax": Minimax, "non_saturating": NonSaturating, "least_squares": LeastSquares, "hinge": Hinge,
+           "wasserstein": Wasserstein, "relativistic": Relativistic}
+names = tuple(_LOSSES)
+
+
+def get(name, smoothing=0.0):
+    """The objective of this name (a Loss is returned as it is); ConfigError lists the names there are."""
+    if isinstance(name, Loss):
+        return name
+    loss = choose("loss", name.replace("-", "_") if isinstance(name, str) else name, _LOSSES)
+    if issubclass(loss, NonSaturating):
+        return loss(smoothing)
+    if smoothing:
+        raise ConfigError(f"label smoothing needs a cross-entropy loss (minimax, non_saturating), got {name!r}")
+    return loss()

@@ -1,0 +1,101 @@
+"""The networks of the literature, as tables of layers, with the hyper-parameters of their source.
+
+    G, D = models.dcgan(rng=0)          two Sequentials, drawn from one seeded generator
+    models.get("dcgan")                 the Recipe: the builder and how its source trains it
+
+`width` scales the number of hidden units or channels: width=0.25 makes a DCGAN that trains in minutes on two
+cores. `image` is the shape (H, W, C) of a sample; for the convolutional ones H and W are multiples of 4.
+"""
+
+from math import prod
+from typing import Callable, NamedTuple
+
+from .errors import ConfigError, choose
+from .layers import BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, Reshape, Tanh
+from .net import Sequential
+from .ops.init import generator
+
+
+def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backend="numpy"):
+    """G latent → 256 → 512 → pixels, tanh; D pixels → 256 → 1. After Goodfellow et al. 2014."""
+    c = lambda channels: max(1, round(channels * width))
+    pixels = prod(image)
+    G = [Dense(latent, c(256)), LeakyReLU(0.2),
+         Dense(c(256), c(512)), LeakyReLU(0.2),
+         Dense(c(512), pixels), Tanh(), Reshape(image)]
+    D = [Flatten(), Dense(pixels, c(256)), LeakyReLU(0.2),
+         Dense(c(256), 1)]
+    return _pair(G, D, (latent,), image, rng, dtype, backend)
+
+
+def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy"):
+    """The DCGAN for 28×28 digits of the TensorFlow tutorial, after Radford et al. 2016; slope 0.2."""
+    c = lambda channels: max(1, round(channels * width))
+    G = [*_project(latent, image, c(256), init),
+         *_up(c(256), c(128), 1, init),
+         *_up(c(128), c(64), 2, init),
+         ConvTranspose2D(c(64), image[2], 5, stride=2, bias=False, init=init), Tanh()]
+    return _pair(G, _critic(image, c, init), (latent,), image, rng, dtype, backend)
+
+
+def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy"):
+    """As `dcgan` with one more transposed convolution to 32 channels; the last then has stride 1."""
+    c = lambda channels: max(1, round(channels * width))
+    G = [*_project(latent, image, c(256), init),
+         *_up(c(256), c(128), 1, init),
+         *_up(c(128), c(64), 2, init),
+         *_up(c(64), c(32), 2, init),
+         ConvTranspose2D(c(32), image[2], 5, stride=1, bias=False, init=init), Tanh()]
+    return _pair(G, _critic(image, c, init), (latent,), image, rng, dtype, backend)
+
+
+def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy"):
+    """For 2-D mixtures: G latent → 128 → 128 → 2, D 2 → 128 → 128 → 1. After Srivastava et al. 2017 (VEEGAN)."""
+    c = lambda channels: max(1, round(channels * width))
+    G = [Dense(latent, c(128), init="he"), ReLU(), Dense(c(128), c(128), init="he"), ReLU(), Dense(c(128), *image)]
+    D = [Dense(*image, c(128), init="he"), LeakyReLU(0.2), Dense(c(128), c(128), init="he"), LeakyReLU(0.2),
+         Dense(c(128), 1)]
+    return _pair(G, D, (latent,), image, rng, dtype, backend)
+
+
+def _project(latent, image, channels, init):
+    """Latent vector -> a map of a quarter of the image's height and width."""
+    if len(image) != 3 or image[0] % 4 or image[1] % 4:
+        raise ConfigError(f"expected image (H, W, C) with H and W multiples of 4, got {image}; resize the images")
+    small = (image[0] // 4, image[1] // 4, channels)
+    return [Dense(latent, prod(small), bias=False, init=init), BatchNorm(prod(small)), LeakyReLU(0.2), Reshape(small)]
+
+
+def _up(c_in, c_out, stride, init):
+    return [ConvTranspose2D(c_in, c_out, 5, stride, bias=False, init=init), BatchNorm(c_out), LeakyReLU(0.2)]
+
+
+def _critic(image, c, init):
+    return [Conv2D(image[2], c(64), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
+            Conv2D(c(64), c(128), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
+            Flatten(), Dense(image[0] // 4 * (image[1] // 4) * c(128), 1, init=init)]
+
+
+def _pair(G, D, latent, image, rng, dtype, backend):
+    rng = generator(rng)
+    return (Sequential(G, rng, dtype, backend, input_shape=latent),
+            Sequential(D, rng, dtype, backend, input_shape=image))
+
+
+class Recipe(NamedTuple):
+    """How the source trains a model: batch size, epochs, Adam's learning rate and β₁."""
+    build: Callable
+    batch: int
+    epochs: int
+    lr: float = 2e-4
+    beta1: float = 0.5
+
+
+_RECIPES = {"mlp": Recipe(mlp, 128, 200), "dcgan": Recipe(dcgan, 64, 20), "dcgan_deep": Recipe(dcgan_deep, 64, 20),
+            "points": Recipe(points, 256, 100, lr=1e-3)}
+names = tuple(_RECIPES)
+
+
+def get(name):
+    """The Recipe of this name; ConfigError lists the names there are."""
+    return choose("model", name.replace("-", "_") if isinstance(name, str) else name, _RECIPES)

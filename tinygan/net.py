@@ -1,0 +1,192 @@
+"""A network: layers in a row, and the one vector θ of all their parameters."""
+
+import numpy as np   # the host-side assembly of θ
+
+from . import backend
+from .errors import BackendError, ConfigError, DtypeError, ShapeError
+from .layers.base import Layer
+from .ops.init import generator
+
+
+class Sequential(Layer):
+    """The composition y = fₖ(… f₂(f₁(x))), with the four maps of a layer (it is one, and nests).
+
+    Forward threads the caches; backward is the chain rule read from the end:
+
+        y, caches = forward(x)          xᵢ₊₁, cacheᵢ = fᵢ.forward(xᵢ)
+        dx = backward(dy, caches)       dxᵢ = fᵢ.backward(dxᵢ₊₁, cacheᵢ)
+        ty, tcaches = jvp(tx, caches)   txᵢ₊₁ = fᵢ.jvp(txᵢ)
+        dx, dtx = jvp_backward(…)       (dxᵢ, dtxᵢ) = fᵢ.jvp_backward(dxᵢ₊₁, dtxᵢ₊₁, …)
+
+    layers       a list of layers; each belongs to this network from now on
+    rng          a seed or NumPy generator: all parameters are drawn anew from it, and it serves dropout when
+                 forward is given no rng. None: the layers keep the parameters that they have
+    dtype        "float32" (to train) or "float64" (to check); x must have it too
+    backend      "numpy" or "cupy"; x must live there too
+    input_shape  of one sample; only `summary` needs it
+
+    .params, .zero_grads()    mappings with the names "0.W", "0.b", "3.gamma", … (layer index, dot, name)
+    .theta                    the one vector; every parameter is a view into it
+    .state                    running statistics by the same kind of names
+    """
+
+    def __init__(self, layers, rng=None, dtype="float32", backend="numpy", input_shape=None):
+        self.layers = list(layers)
+        self.input_shape = None if input_shape is None else tuple(input_shape)
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise ConfigError(f"expected layers, got {layer!r} at place {i}; derive it from tinygan.layers.Layer")
+            if layer.owned:
+                raise ConfigError(f"layer {i}, {layer}, is already part of a network, whose θ holds its parameters; "
+                                  f"use copy.deepcopy(layer), or nest the networks: Sequential([G, D])")
+            layer.owned = True
+        self.rng = None if rng is None else generator(rng)
+        if self.rng is not None:
+            self.reset(self.rng)
+        self.owned = False
+        self._adopt(dtype, backend)
+
+    def _adopt(self, dtype, name):
+        dtype, xp = backend.dtype(dtype), backend.get(name)
+        convert = lambda array: backend.to(array, name).astype(dtype, copy=False)
+        shapes = {f"{i}.{key}": shape for i, layer in enumerate(self.layers)
+                  for key, shape in layer.params.shapes.items()}
+        vectors = [convert(layer.params.vector) for layer in self.layers]
+        self.bind(xp.concatenate([xp.zeros(0, dtype=dtype), *vectors]), shapes)
+        self._convert_state(convert)
+
+    def _convert_state(self, convert):
+        for layer in self.layers:
+            if isinstance(layer, Sequential):
+                layer._convert_state(convert)
+            else:
+                layer.state = {key: convert(array) for key, array in layer.state.items()}
+
+    def bind(self, vector, shapes=None):
+        super().bind(vector, shapes)
+        start = 0
+        for layer in self.layers:
+            size = layer.params.vector.size
+            layer.bind(vector[start:start + size])
+            start += size
+
+    @property
+    def theta(self):
+        """The parameter vector; assigning to it writes in place."""
+        return self.params.vector
+
+    @theta.setter
+    def theta(self, value):
+        if getattr(value, "shape", ()) not in ((), self.theta.shape):
+            raise ShapeError(f"theta expected shape {self.theta.shape}, got {value.shape}")
+        self.theta[...] = value
+
+    @property
+    def state(self):
+        return {f"{i}.{key}": array for i, layer in enumerate(self.layers) for key, array in layer.state.items()}
+
+    def reset(self, rng=None):
+        rng = generator(rng)
+        for layer in self.layers:
+            layer.reset(rng)
+
+    # The four maps.
+
+    def forward(self, x, train=True, rng=None):
+        """x (N, …) -> y, cache.  train=False: running statistics, no dropout.
+
+        Raises ShapeError, DtypeError or BackendError, naming the layer, when x does not fit.
+        """
+        self._check(x)
+        rng = self.rng if rng is None else generator(rng)
+        caches = []
+        for i, layer in enumerate(self.layers):
+            try:
+                x, cache = layer.forward(x, train, rng)
+            except ShapeError as error:
+                raise ShapeError(f"layer {i}: {error}") from None
+            caches.append(cache)
+        return x, (caches, x.shape)
+
+    def backward(self, dy, cache, grads=None):
+        """dy of y's shape -> dx; adds ∂⟨dy, y⟩/∂θ into grads, if given."""
+        caches = self._same_shape("dy", dy, cache)
+        for i in reversed(range(len(self.layers))):
+            dy = self.layers[i].backward(dy, caches[i], self._part(grads, i))
+        return dy
+
+    def jvp(self, tx, cache):
+        """tx of x's shape -> ty, the derivative of y along tx, and its cache."""
+        tcaches = []
+        for layer, c in zip(self.layers, cache[0]):
+            tx, tcache = layer.jvp(tx, c)
+            tcaches.append(tcache)
+        return tx, tcaches
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+        """The gradient of ⟨dy, y⟩ + ⟨dty, ty⟩: dx and dtx; adds that for θ into grads, if given."""
+        self._same_shape("dy", dy, cache)
+        caches = self._same_shape("dty", dty, cache)
+        for i in reversed(range(len(self.layers))):
+            dy, dty = self.layers[i].jvp_backward(dy, dty, caches[i], tcache[i], self._part(grads, i))
+        return dy, dty
+
+    def _part(self, grads, i):
+        """The gradients of layer i under that layer's own names; the same arrays."""
+        return None if grads is None else {key: grads[f"{i}.{key}"] for key in self.layers[i].params}
+
+    def _check(self, x):
+        if backend.name_of(x) != backend.name_of(self.theta):
+            raise BackendError(f"the network lives on {backend.name_of(self.theta)!r}, x on {backend.name_of(x)!r}; "
+                               f"use backend.to(x, {backend.name_of(self.theta)!r})")
+        if x.dtype != self.theta.dtype:
+            raise DtypeError(f"the network expected {self.theta.dtype}, got {x.dtype}; use "
+                             f"x.astype({self.theta.dtype.name!r}), or network.astype({x.dtype.name!r})")
+
+    def _same_shape(self, name, d, cache):
+        caches, shape = cache
+        if getattr(d, "shape", None) != shape:
+            raise ShapeError(f"{name} expected the shape of the output, {shape}, got {getattr(d, 'shape', d)}")
+        return caches
+
+    # Copies and words.
+
+    def copy(self, convert=None):
+        new = object.__new__(type(self))
+        new.layers = [layer.copy(convert) for layer in self.layers]
+        for layer in new.layers:
+            layer.owned = True
+        new.input_shape, new.owned = self.input_shape, False
+        new.rng = None if self.rng is None else np.random.default_rng(self.rng.bit_generator.__class__())
+        if self.rng is not None:
+            new.rng.bit_generator.state = self.rng.bit_generator.state
+        new.bind((convert or (lambda array: array.copy()))(self.theta), self.params.shapes)
+        return new
+
+    def summary(self, input_shape=None):
+        """Print a table: layer, output shape, parameters. input_shape: of one sample, e.g. (28, 28, 1)."""
+        print(self.table(input_shape))
+
+    def table(self, input_shape=None):
+        """The text that `summary` prints."""
+        shape = input_shape or self.input_shape or (getattr(self.layers[0], "n_in", None),)
+        x = None
+        if None not in shape:
+            x = backend.get(backend.name_of(self.theta)).zeros((1, *shape), dtype=self.theta.dtype)
+        rows = [("", "layer", "output", "parameters"), ("", "input", _shape(x), "")]
+        for i, layer in enumerate(self.layers):
+            x = x if x is None else layer.forward(x, train=False)[0]
+            rows.append((str(i), repr(layer), _shape(x), f"{layer.params.vector.size:,}"))
+        rows.append(("", "total", "", f"{self.theta.size:,}"))
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = [f"{a:>{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
+        lines.insert(1, "─" * len(lines[0]))
+        lines.insert(-1, "─" * len(lines[0]))
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __repr__(self):
+        return f"Sequential({len(self.layers)} layers, {self.theta.size:,} parameters)"
+
+
+def _shape(x):
+    return "?" if x is None else f"({', '.join(['N', *map(str, x.shape[1:])])})"

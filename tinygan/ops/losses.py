@@ -1,0 +1,70 @@
+"""Binary cross-entropy on probabilities and on logits, averaged over all N elements.
+
+    loss = −(1/N) Σ t·log p + (1 − t)·log(1 − p)
+
+On logits, p = σ(l): −log σ(l) = log(1 + e⁻ˡ) and −log(1 − σ(l)) = log(1 + eˡ), so
+
+    loss = (1/N) Σ log(1 + eˡ) − t·l                ∂loss/∂l = (σ(l) − t)/N
+
+which neither overflows nor loses the gradient, however large l is. On probabilities log p has a pole at 0;
+below ε (the dtype's machine epsilon) it is continued by its tangent, log ε + (p − ε)/ε. Loss and gradient
+stay finite at p = 0 and 1, each is still exactly the derivative of the other, and the gradient is largest,
+1/ε, just where D is most wrong (clipping p would make it 0 there).
+"""
+
+from ..backend import array_module
+from ..errors import BackendError, DtypeError, ShapeError
+from .pointwise import sigmoid, softplus
+
+
+def bce(p, target):
+    """Cross-entropy of probabilities.
+
+    p (N, …) in [0, 1], float; target: a number in [0, 1] or an array of p's shape -> loss (0-d), dp (N, …).
+    Raises ShapeError when target has another shape: broadcasting (N,) against (N, 1) would pair all with all.
+    """
+    target = _target("p", p, target)
+    log_p, d_log_p = _log(p)
+    log_q, d_log_q = _log(1 - p)
+    loss = -(target * log_p + (1 - target) * log_q).mean()
+    return loss, ((1 - target) * d_log_q - target * d_log_p) / p.size
+
+
+def _log(p):
+    """log p and its derivative, by the tangent at ε where p < ε."""
+    xp = array_module(p)
+    eps = float(xp.finfo(p.dtype).eps)
+    safe = xp.maximum(p, eps)
+    return xp.log(safe) + (p - safe) / eps, 1 / safe
+
+
+def bce_with_logits(logits, target):
+    """Cross-entropy of σ(logits).
+
+    logits (N, …), float; target: a number in [0, 1] or an array of the same shape -> loss (0-d), dlogits (N, …).
+    Raises ShapeError when target has another shape.
+    """
+    target = _target("logits", logits, target)
+    loss = (softplus(logits) - target * logits).mean()
+    return loss, (sigmoid(logits) - target) / logits.size
+
+
+def _target(name, x, target):
+    """Check both at the border; the target in x's dtype, as it is a constant and must not promote x."""
+    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        raise BackendError(f"expected {name} as an array, got {type(x).__name__}; use numpy.asarray(x, 'float32')")
+    if x.dtype.kind != "f":
+        raise DtypeError(f"expected {name} in float32 or float64, got {x.dtype}; use x.astype('float32')")
+    if 0 in x.shape:
+        raise ShapeError(f"expected at least one of {name}, got shape {x.shape}; leave out empty batches")
+    shape = getattr(target, "shape", ())
+    if shape not in ((), x.shape):
+        raise ShapeError(f"expected a target of the shape of {name}, {x.shape}, got {shape}; reshape it, or give one "
+                         f"number for all")
+    if hasattr(target, "dtype"):
+        return target.astype(x.dtype)
+    try:
+        return float(target)
+    except (TypeError, ValueError):
+        raise BackendError(f"expected target as a number or an array, got {type(target).__name__}; "
+                           f"use numpy.asarray(target, 'float32')") from None

@@ -1,0 +1,157 @@
+"""Optimisers, each a few lines on the vector θ, and learning-rate schedules.
+
+With g = ∂loss/∂θ (+ weight_decay·θ, the gradient of the L2 penalty ½·weight_decay·‖θ‖²) and t = 1, 2, …:
+
+    SGD       u ← μ·u + g                                   θ ← θ − lr·u                    Polyak 1964
+    RMSprop   v ← ρ·v + (1−ρ)g²                             θ ← θ − lr·g/(√v + ε)           Hinton 2012
+    Adam      m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²        θ ← θ − lr·m̂/(√v̂ + ε)           Kingma & Ba 2015, Alg. 1
+              m̂ = m/(1−β₁ᵗ),      v̂ = v/(1−β₂ᵗ)
+
+An optimiser belongs to one network: its slots (u, v, m) are vectors beside θ, on θ's backend and of its
+dtype. They persist from step to step, as does t.
+"""
+
+from math import cos, pi
+
+from .backend import array_module
+from .errors import ConfigError, choose
+from .params import Params
+
+
+class Optimizer:
+    """lr: a number > 0, or a schedule, a function of the number of steps done so far (0, 1, …) -> number.
+
+    state: the slots by name, t: how many steps were taken; both are all that a checkpoint needs.
+    """
+
+    slots = ()
+
+    def __init__(self, lr, weight_decay=0.0):
+        if not callable(lr) and not lr > 0:
+            raise ConfigError(f"expected a learning rate above 0, got {lr!r}")
+        self._at_least_zero(weight_decay=weight_decay)
+        self.lr, self.weight_decay, self.t, self.state = lr, weight_decay, 0, {}
+
+    def step(self, net, grads):
+        """Update net.params in place from grads, a mapping of the same names (as net.zero_grads() makes)."""
+        theta, g = net.params.vector, _vector(grads, net)
+        xp = array_module(theta)
+        if not self.state:
+            self.state = {slot: xp.zeros_like(theta) for slot in self.slots}
+        if any(array.shape != theta.shape or array.dtype != theta.dtype for array in self.state.values()):
+            raise ConfigError(f"expected the network that this optimiser began with, got one of {theta.size} "
+                              f"{theta.dtype} parameters; make one optimiser for each network")
+        if self.weight_decay:
+            g = g + self.weight_decay * theta
+        lr = float(self.lr(self.t) if callable(self.lr) else self.lr)
+        self.t += 1
+        theta -= lr * self.direction(g)
+
+    def direction(self, g):
+        """Update the slots with g; return what θ moves against, per unit of learning rate."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _at_least_zero(limit=float("inf"), **values):
+        for name, value in values.items():
+            if not 0 <= value < limit:
+                raise ConfigError(f"expected {name} ≥ 0{f' and below {limit}' if limit < 2 else ''}, got {value!r}")
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum μ (0: without)."""
+
+    def __init__(self, lr=1e-2, momentum=0.0, weight_decay=0.0):
+        super().__init__(lr, weight_decay)
+        self._at_least_zero(1, momentum=momentum)
+        self.momentum, self.slots = momentum, ("u",) if momentum else ()
+
+    def direction(self, g):
+        if not self.momentum:
+            return g
+        u = self.state["u"]
+        u *= self.momentum
+        u += g
+        return u
+
+
+class RMSprop(Optimizer):
+    """Each coordinate divided by a running root mean square of its gradient."""
+
+    slots = ("v",)
+
+    def __init__(self, lr=1e-3, rho=0.9, eps=1e-8, weight_decay=0.0):
+        super().__init__(lr, weight_decay)
+        self._at_least_zero(1, rho=rho)
+        self.rho, self.eps = rho, eps
+
+    def direction(self, g):
+        v = self.state["v"]
+        v *= self.rho
+        v += (1 - self.rho) * (g * g)
+        return g / (v**0.5 + self.eps)
+
+
+class Adam(Optimizer):
+    """Adam with the bias corrections of the true step count. β₁ = 0.5 as Radford et al. 2016 advise for GANs."""
+
+    slots = ("m", "v")
+
+    def __init__(self, lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8, weight_decay=0.0):
+        super().__init__(lr, weight_decay)
+        self._at_least_zero(1, beta1=beta1, beta2=beta2)
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+
+    def direction(self, g):
+        m, v = self.state["m"], self.state["v"]
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * (g * g)
+        return m / (1 - self.beta1**self.t) / ((v / (1 - self.beta2**self.t))**0.5 + self.eps)
+
+
+def _vector(grads, net):
+    if isinstance(grads, Params):
+        return grads.vector
+    xp = array_module(net.params.vector)
+    return xp.concatenate([grads[name].reshape(-1) for name in net.params])
+
+
+# Schedules: each returns a function of the steps done so far.
+
+def constant(lr):
+    """lr at every step."""
+    return lambda t: lr
+
+
+def step_decay(lr, every, factor=0.1):
+    """lr·factor^⌊t/every⌋: a drop after each `every` steps."""
+    return lambda t: lr * factor ** (t // every)
+
+
+def exponential(lr, every, factor=0.1):
+    """lr·factor^(t/every): the same decay, smoothly."""
+    return lambda t: lr * factor ** (t / every)
+
+
+def cosine(lr, steps, end=0.0):
+    """From lr to end·lr along half a cosine over `steps`, then constant. Loshchilov & Hutter 2017, no restarts."""
+    return lambda t: lr * (end + (1 - end) * (1 + cos(pi * min(t / steps, 1))) / 2)
+
+
+_SCHEDULES = {
+    "constant": lambda lr, steps: constant(lr),
+    "step": lambda lr, steps: step_decay(lr, max(steps // 3, 1)),
+    "exponential": lambda lr, steps: exponential(lr, steps),
+    "cosine": lambda lr, steps: cosine(lr, steps),
+}
+schedules = tuple(_SCHEDULES)
+
+
+def schedule(name, lr, steps):
+    """A schedule by name for a run of `steps` steps.
+
+    constant; step: a tenth after each third of the run; exponential: down to a tenth at the end; cosine: to 0.
+    """
+    return choose("learning-rate schedule", name, _SCHEDULES)(lr, steps)
