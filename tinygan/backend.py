@@ -106,6 +106,16 @@ def synchronize(name):
         get(name).cuda.get_current_stream().synchronize()
 
 
+def describe(name):
+    """One line on the device behind a usable backend."""
+    if name != "cupy":
+        return "the host"
+    cupy = get(name)
+    device = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    return (f"{device['name'].decode()}, {device['totalGlobalMem'] / 2**30:.0f} GiB, CuPy {cupy.__version__}, "
+            f"CUDA {cupy.cuda.runtime.runtimeGetVersion()}, driver {cupy.cuda.runtime.driverGetVersion()}")
+
+
 def dtype(name):
     """The NumPy dtype float32 or float64 by name; DtypeError for any other."""
     try:

@@ -49,6 +49,11 @@ def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", 
     return _pair(G, _critic(image, c, init), (latent,), image, rng, dtype, backend)
 
 
+def dcgan_small(rng=None, width=0.25, **options):
+    """`dcgan` with a quarter of the channels: trains to recognisable digits in minutes on two cores."""
+    return dcgan(rng, width, **options)
+
+
 def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy"):
     """For 2-D mixtures: G latent → 128 → 128 → 2, D 2 → 128 → 128 → 1. After Srivastava et al. 2017 (VEEGAN)."""
     c = lambda channels: max(1, round(channels * width))
@@ -92,6 +97,7 @@ class Recipe(NamedTuple):
 
 
 _RECIPES = {"mlp": Recipe(mlp, 128, 200), "dcgan": Recipe(dcgan, 64, 20), "dcgan_deep": Recipe(dcgan_deep, 64, 20),
+            "dcgan_small": Recipe(dcgan_small, 32, 20, lr=1e-3),
             "points": Recipe(points, 256, 100, lr=1e-3)}
 names = tuple(_RECIPES)
 

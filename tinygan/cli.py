@@ -1,0 +1,184 @@
+"""The command line: tinygan train | sample | gradcheck | info.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 bad input,
+130 stopped by Ctrl-C (what there was is kept).
+"""
+
+import argparse
+import os
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__, backend, data, latent, losses, models, optim, plots
+from . import run as runs
+from .errors import ConfigError, TinyganError
+from .files import atomic
+
+
+def main(argv=None):
+    """Entry point; returns the exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.command(args) or 0
+    except TinyganError as error:
+        print(f"tinygan: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:   # no space, no permission, a folder in the place of a file
+        where = f" {error.filename}" if error.filename else ""
+        print(f"tinygan: error: cannot use the file system{where}: {error.strerror or error}; "
+              f"name another place with --out", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tinygan: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="tinygan", description="Generative adversarial networks with nothing hidden.",
+        epilog="tinygan COMMAND --help shows the options and examples of a command.")
+    parser.add_argument("--version", action="version", version=f"tinygan {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_train(commands)
+    _add_sample(commands)
+    check = commands.add_parser("gradcheck", help="check every gradient of the library numerically", description=(
+        "Check every layer, every loss and D∘G end to end against five-point differences in float64: backward, jvp, "
+        "the adjoint identity, and second order. Exit code 1 if any is wrong."))
+    check.add_argument("--seed", type=_at_least(int, 0), default=0, help="of inputs and cotangents (default 0)")
+    check.set_defaults(command=_gradcheck)
+    info = commands.add_parser("info", help="versions, and which backends are usable here, and why not")
+    info.set_defaults(command=_info)
+    return parser
+
+
+def _add_train(commands):
+    train = commands.add_parser(
+        "train", help="train on the bundled digits, or on your data", formatter_class=argparse.RawTextHelpFormatter,
+        description="Train a GAN and leave samples, an animation, curves, a log and weights in a run folder.",
+        epilog="""examples:
+  tinygan train                                        a small DCGAN on the bundled digits, about a minute
+  tinygan train --model mlp --epochs 100               the MLP GAN
+  tinygan train --model dcgan --data idx:my/mnist      the full DCGAN on IDX files
+  tinygan train --data ring --steps 5000               a mixture of 8 Gaussians""")
+    add = train.add_argument
+    add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
+        "(default dcgan_small, and points for 2-D data)")
+    add("--width", type=_above(0), help="factor on channels and hidden units (default 1; dcgan_small 0.25)")
+    add("--data", default="mnist5k", metavar="NAME", help=f"{data.HELP} (default mnist5k)")
+    add("--loss", default="non_saturating", metavar="NAME", help=", ".join(losses.names) + "\n(default non_saturating)")
+    add("--smoothing", type=float, default=0.0, help="one-sided label smoothing: real target 1 − this (default 0)")
+    add("--latent", default="normal", choices=latent.kinds, metavar="KIND", help=", ".join(latent.kinds))
+    add("--latent-dim", type=_at_least(int, 1), help="numbers in a latent vector (default: the model's, 100)")
+    add("--epochs", type=_above(0), help="passes over the data (default: the model's)")
+    add("--steps", type=_at_least(int, 1), help="stop after so many steps, if that comes first")
+    add("--batch", type=_at_least(int, 1), help="samples in a minibatch (default: the model's)")
+    add("--lr", type=_above(0), help="learning rate of both networks (default: the model's)")
+    add("--g-lr", type=_above(0), help="learning rate of G, before --lr")
+    add("--d-lr", type=_above(0), help="learning rate of D, before --lr")
+    add("--beta1", type=float, help="Adam's β₁ (default: the model's, 0.5)")
+    add("--beta2", type=float, default=0.999, help="Adam's β₂ (default 0.999)")
+    add("--schedule", default="constant", choices=optim.schedules, metavar="NAME",
+        help="learning rate over the run: " + ", ".join(optim.schedules))
+    add("--weight-decay", type=float, default=0.0, help="factor of the L2 penalty ½·factor·‖θ‖² (default 0)")
+    add("--k", type=_at_least(int, 1), default=1, help="discriminator steps in each step (default 1)")
+    add("--m", type=_at_least(int, 1), default=1, help="generator steps in each step (default 1)")
+    add("--seed", type=_at_least(int, 0), default=0, help="the same seed gives the same run (default 0)")
+    add("--backend", default="numpy", metavar="NAME", help="numpy or cupy (default numpy)")
+    add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
+    add("--quiet", action="store_true", help="no progress bar")
+    train.set_defaults(command=_train)
+
+
+def _add_sample(commands):
+    sample = commands.add_parser(
+        "sample", help="draw new samples from a run", formatter_class=argparse.RawTextHelpFormatter,
+        description="Draw new samples from the generator of a run.",
+        epilog="""examples:
+  tinygan sample runs/20260101-120000-dcgan_small -n 64
+  tinygan sample my-run -n 10000 --seed 1 --out samples.npy""")
+    sample.add_argument("run", metavar="RUN", help="the run's folder")
+    sample.add_argument("-n", type=_at_least(int, 1), default=64, help="how many (default 64)")
+    sample.add_argument("--seed", type=_at_least(int, 0), help="of the latents (default: fresh)")
+    sample.add_argument("--out", metavar="FILE", help=".png for a picture, .npy for the array\n"
+                        "(default RUN/samples-n<N>-seed<SEED>.png)")
+    sample.set_defaults(command=_sample)
+
+
+def _at_least(kind, least):
+    def parse(text):
+        value = kind(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected a number of at least {least}, got {text}")
+        return value
+    parse.__name__ = "integer" if kind is int else "number"   # argparse's word in "invalid integer value"
+    return parse
+
+
+def _above(limit):
+    def parse(text):
+        value = float(text)
+        if not limit < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"expected a number above {limit}, got {text}")
+        return value
+    parse.__name__ = "number"
+    return parse
+
+
+def _train(args):
+    options = {name: value for name, value in vars(args).items() if name not in ("command", "out", "quiet", "lr")}
+    for name in ("g_lr", "d_lr"):
+        options[name] = options[name] or args.lr
+    run = runs.launch(runs.Config(**options), args.out, args.quiet)
+    for name in sorted(path.name for path in run.folder.iterdir()):
+        print(run.folder / name)
+    return 130 if run.interrupted else 0
+
+
+def _sample(args):
+    seed = np.random.SeedSequence().entropy % 2**32 if args.seed is None else args.seed
+    out = Path(args.out or Path(args.run) / f"samples-n{args.n}-seed{seed}.png")
+    if out.suffix not in (".png", ".npy"):
+        raise ConfigError(f"expected --out to end in .png or .npy, got {out}; name the file so")
+    samples = runs.sample(args.run, args.n, seed)
+    if out.suffix == ".npy":
+        with atomic(out) as file:
+            np.save(file, samples)
+    else:
+        plots.save_png(plots.picture(samples), out)
+    print(out)
+
+
+def _gradcheck(args):
+    from . import selfcheck
+    header = f"{'':<8} {'':<62} {'backward':>9} {'jvp':>9} {'adjoint':>9} {'2nd order':>9}"
+    print(header + "\n" + "─" * len(header))
+    wrong = []
+    for group, report in selfcheck.run(args.seed):
+        columns = [[error for quantity, error in report.items() if _column(quantity) == column] for column in range(4)]
+        cells = " ".join(f"{max(errors):>9.1e}" if errors else f"{'':>9}" for errors in columns)
+        print(f"{group:<8} {report.name:<62} {cells}{'' if report.ok else '  WRONG'}", flush=True)
+        wrong += [] if report.ok else [report]
+    for report in wrong:
+        print(f"\n{report}")
+    print(f"\nlargest relative errors; {'all within' if not wrong else f'{len(wrong)} beyond'} tolerance "
+          f"(1e-8 against five-point differences, 1e-12 for the adjoint identity)")
+    return 1 if wrong else 0
+
+
+def _column(quantity):
+    return {"ty": 1, "adjoint": 2}.get(quantity, 3 if quantity.startswith("second") else 0)
+
+
+def _info(args):
+    print(f"tinygan    {__version__}\npython     {platform.python_version()} on {platform.platform()}")
+    print(f"processors {os.cpu_count()}")
+    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    print(f"numpy      {np.__version__}, {blas.get('name', 'unknown BLAS')} {blas.get('version', '')}")
+    for name in backend.names():
+        reason = backend.why_not(name)
+        print(f"backend    {name}: {'usable' if reason is None else f'not usable: {reason}'}")
+    if backend.why_not("cupy") is None:
+        print("           " + backend.describe("cupy"))

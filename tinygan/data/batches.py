@@ -1,0 +1,84 @@
+"""Endless iterators of minibatches that can be stopped and taken up again at the very same place."""
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from ..ops.init import generator
+from .images import check
+
+
+class Batches:
+    """Minibatches of a data set, in a new random order each epoch.
+
+    samples  (N, …) float32 or float64, on the host; it is not copied
+    batch    samples in a minibatch; the last, incomplete one of an epoch is left out
+    rng      seed or NumPy generator of the order
+
+    next(batches) gives (batch, …). steps_per_epoch: how many make an epoch; epoch: how many are complete.
+    Raises ShapeError, DtypeError, DataError or ConfigError for data that is empty, not float or not finite, or a
+    batch that does not fit.
+    """
+
+    def __init__(self, samples, batch, rng=None):
+        self.samples, self.batch, self.rng = check(samples), _positive(batch), generator(rng)
+        if batch > len(samples):
+            raise DataError(f"expected a batch of at most {len(samples)}, the size of the data, got {batch}; "
+                            f"use a smaller batch")
+        self.steps_per_epoch = len(samples) // batch
+        self.epoch, self._begin = -1, None
+        self._shuffle()
+
+    def _shuffle(self):
+        self._begin = self.rng.bit_generator.state   # with it, the order can be made again
+        self._order = self.rng.permutation(len(self.samples))
+        self.epoch, self._step = self.epoch + 1, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self._step == self.steps_per_epoch:
+            self._shuffle()
+        start = self._step * self.batch
+        self._step += 1
+        return self.samples[self._order[start:start + self.batch]]
+
+    def state(self):
+        """Where the iteration stands, as plain numbers and dicts (fit for JSON)."""
+        return {"rng": self._begin, "epoch": self.epoch, "step": self._step}
+
+    def set_state(self, state):
+        """Go on from a `state` of an iterator over the same data with the same batch size."""
+        self.rng.bit_generator.state = state["rng"]
+        self.epoch = state["epoch"] - 1
+        self._shuffle()
+        self._step = state["step"]
+
+
+class Stream:
+    """Minibatches (batch, 2) drawn from a Mixture without end: no epochs (steps_per_epoch is None)."""
+
+    steps_per_epoch = None
+
+    def __init__(self, mixture, batch, rng=None):
+        self.mixture, self.batch, self.rng = mixture, _positive(batch), generator(rng)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.mixture.sample(self.batch, self.rng)[0]
+
+    def state(self):
+        """The state of the generator."""
+        return {"rng": self.rng.bit_generator.state}
+
+    def set_state(self, state):
+        """Go on from a `state`."""
+        self.rng.bit_generator.state = state["rng"]
+
+
+def _positive(batch):
+    if not (isinstance(batch, (int, np.integer)) and batch >= 1):
+        raise ConfigError(f"expected a batch of at least 1 sample, got {batch!r}")
+    return int(batch)

@@ -1,0 +1,31 @@
+"""Mixtures of 2-D Gaussians: data whose modes can be counted.
+
+Source: Srivastava et al. 2017 (VEEGAN), section 5.1; Lin et al. 2018 (PacGAN), section 4.1.
+"""
+
+import numpy as np
+
+
+class Mixture:
+    """Equal parts of Gaussians N(means[i], sigma²·I).  means (K, 2); sigma > 0."""
+
+    def __init__(self, means, sigma):
+        self.means, self.sigma = np.asarray(means, np.float64), float(sigma)
+
+    def sample(self, n, rng):
+        """points (n, 2) float32 and which component each is from (n,) int64, by a NumPy generator."""
+        component = rng.integers(len(self.means), size=n)
+        points = self.means[component] + self.sigma * rng.standard_normal((n, 2))
+        return points.astype(np.float32), component
+
+
+def ring(modes=8, radius=1.0, sigma=0.01):
+    """`modes` Gaussians evenly on a circle."""
+    angle = 2 * np.pi * np.arange(modes) / modes
+    return Mixture(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), sigma)
+
+
+def grid(side=5, spacing=2.0, sigma=0.05):
+    """side² Gaussians on a square grid centred at 0; by default means {−4, −2, 0, 2, 4}²."""
+    line = spacing * (np.arange(side) - (side - 1) / 2)
+    return Mixture(np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2), sigma)

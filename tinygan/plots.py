@@ -1,0 +1,101 @@
+"""Pictures of a run: grids of samples, their animation, and curves. Host arrays in, files out, all atomic."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image   # Pillow comes with matplotlib
+
+from .files import atomic
+
+_BLUE, _ORANGE, _GREY = "#1f77b4", "#ff7f0e", "#999999"
+
+
+def grid(images, columns=None, scale=2):
+    """Images (N, H, W, C) in [−1, 1], C = 1 or 3, as one uint8 picture with a thin border between them.
+
+    columns: default about √N; scale: each pixel becomes scale × scale.
+    """
+    n, h, w, c = images.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    sheet = np.full((rows, h + 2, columns, w + 2, c), -0.8, images.dtype)   # a dark grey between black digits
+    cells = sheet.transpose(0, 2, 1, 3, 4)   # a view: (rows, columns, h + 2, w + 2, c)
+    for i, image in enumerate(images):
+        cells[i // columns, i % columns, 1:-1, 1:-1] = image
+    picture = np.clip((sheet.reshape(rows * (h + 2), columns * (w + 2), c) + 1) * 127.5, 0, 255).astype(np.uint8)
+    picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+    return picture[..., 0] if c == 1 else picture
+
+
+def scatter(points, real=None, size=480):
+    """Points (N, 2) as an RGB picture, on top of `real` ones in grey, whose extent sets the axes."""
+    fig = Figure(figsize=(size / 100, size / 100), dpi=100)
+    ax = fig.add_axes((0.08, 0.06, 0.9, 0.9))
+    frame = points if real is None else real
+    if real is not None:
+        ax.scatter(*real.T, s=4, color=_GREY, linewidths=0, label="real")
+    ax.scatter(*points.T, s=4, color=_BLUE, linewidths=0, alpha=0.7, label="generated")
+    low, high = frame.min(0), frame.max(0)
+    margin = 0.2 * (high - low).max() + 1e-6
+    ax.set_xlim(low[0] - margin, high[0] + margin)
+    ax.set_ylim(low[1] - margin, high[1] + margin)
+    ax.set_aspect("equal")
+    ax.legend(loc="upper right", fontsize=8)
+    return _rgb(fig)
+
+
+def picture(samples, real=None):
+    """Samples of whatever kind as one picture: images as a grid, points as a scatter plot."""
+    return grid(samples) if samples.ndim == 4 else scatter(samples, real)
+
+
+def curves(log, path):
+    """losses.png from a log: mapping of "step", "d_loss", "g_loss", "d_real", "d_fake" to sequences of numbers."""
+    fig = Figure(figsize=(8, 5), dpi=110, layout="constrained")
+    top, bottom = fig.subplots(2, sharex=True)
+    steps = np.asarray(log["step"])
+    for ax, lines, label in [
+            (top, [("d_loss", _BLUE, "discriminator"), ("g_loss", _ORANGE, "generator")], "loss"),
+            (bottom, [("d_real", _BLUE, "D(x), real"), ("d_fake", _ORANGE, "D(G(z)), generated")], "mean of D")]:
+        for key, colour, name in lines:
+            values = np.asarray(log[key], float)
+            ax.plot(steps, values, color=colour, linewidth=0.6, alpha=0.35)
+            ax.plot(steps, smooth(values), color=colour, linewidth=1.6, label=name)
+        ax.set_ylabel(label)
+        ax.legend(loc="best", frameon=False, fontsize=9)
+        ax.grid(alpha=0.25, linewidth=0.5)
+        ax.spines[["top", "right"]].set_visible(False)
+    bottom.axhline(0.5, color=_GREY, linewidth=0.8, linestyle="--")
+    bottom.set_ylim(0, 1)
+    bottom.set_xlabel("step")
+    with atomic(path) as file:
+        fig.savefig(file, format="png")
+
+
+def smooth(values, share=0.02):
+    """Running mean over the last `share` of all values (at least one), the same length as values."""
+    width = max(1, int(len(values) * share))
+    total = np.cumsum(np.concatenate([[0.0], values]))
+    end = np.arange(1, len(values) + 1)
+    start = np.maximum(end - width, 0)
+    return (total[end] - total[start]) / (end - start)
+
+
+def save_png(pixels, path):
+    """uint8 pixels (H, W) or (H, W, 3) -> PNG."""
+    with atomic(path) as file:
+        Image.fromarray(pixels).save(file, format="PNG", optimize=True)
+
+
+def save_gif(frames, path, milliseconds=120, hold=1500):
+    """Frames, uint8 (H, W) or (H, W, 3), as an endless animation; the last one stands for `hold` milliseconds."""
+    first, *rest = [Image.fromarray(frame) for frame in frames]
+    durations = [milliseconds] * len(rest) + [hold]
+    with atomic(path) as file:
+        first.save(file, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
+
+
+def _rgb(fig):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
