@@ -1,6 +1,6 @@
 """Transposed convolution: Conv2D with its map and its adjoint exchanged."""
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ShapeError
 from ..ops import init as initial
 from ..ops.conv import conv, conv_input, conv_weight
 from ..ops.windows import geometry, parse_padding, parse_pair
@@ -53,6 +53,9 @@ class ConvTranspose2D(Affine):
             pads = ((0, 0), (0, 0)) if self.padding == "valid" else self.padding
             out = [s * (n - 1) + k - sum(p) + extra for n, k, s, p, extra
                    in zip(size, self.kernel, self.stride, pads, self.output_padding)]
+        if min(out) < 1:
+            raise ShapeError(f"{self} expected an input from which something is left after padding {self.padding}, "
+                             f"got one of size {tuple(size)}, that would give {tuple(out)}; use less padding")
         return geometry(out, self.kernel, self.stride, self.padding)
 
     def map(self, x, g):

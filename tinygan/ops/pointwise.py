@@ -10,7 +10,8 @@ from ..backend import array_module
 
 def leaky_relu(x, slope):
     """f = x where x > 0, else slope·x (Maas et al. 2013)."""
-    return array_module(x).where(x > 0, x, slope * x)
+    xp = array_module(x)
+    return (xp.maximum if slope <= 1 else xp.minimum)(x, slope * x)   # faster than where; the same
 
 
 def leaky_relu_d1(t, x, slope):

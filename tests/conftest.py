@@ -1,0 +1,38 @@
+"""What all tests share: the backends that are present, and hypothesis without a clock."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import hypothesis   # noqa: E402
+import numpy as np   # noqa: E402
+import pytest   # noqa: E402
+
+import strict   # noqa: E402
+from tinygan import backend   # noqa: E402
+
+backend.register("strict", strict)
+
+# No deadline: machines are noisy. Derandomised: a red run is red again for whoever looks into it.
+hypothesis.settings.register_profile("tinygan", deadline=None, derandomize=True, max_examples=40)
+hypothesis.settings.load_profile("tinygan")
+
+
+def _backends():
+    reason = backend.why_not("cupy")
+    gpu = [pytest.mark.gpu] + ([pytest.mark.skip(reason=reason)] if reason else [])
+    return ["numpy", "strict", pytest.param("cupy", marks=gpu)]
+
+
+@pytest.fixture(params=_backends())
+def xb(request):
+    """The name of each backend: NumPy, the stand-in for CuPy, and CuPy where there is a GPU."""
+    return request.param
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
