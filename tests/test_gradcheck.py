@@ -1,0 +1,234 @@
+"""The checker is itself checked: each kind of mistake must be reported, and a right layer never."""
+
+import numpy as np
+import pytest
+
+from tinygan import Sequential, gradcheck, losses, models, selfcheck
+from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Layer, LeakyReLU,
+                            MaxPool2D, Pointwise, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D)
+from tinygan.ops import norm as norm_ops
+from tinygan.ops.windows import add_windows
+
+CASES = [(layer, shape, train) for layer, shape, train in selfcheck.LAYERS]
+IDS = [f"{layer!r}{'' if train else ' eval'}" for layer, _, train in CASES]
+x_of = lambda shape, seed=0: np.random.default_rng(seed).standard_normal(shape)
+
+
+def caught(layer, shape, *quantities, train=True):
+    """The check of this wrong layer fails, and names (one of) the quantities that are wrong."""
+    report = gradcheck.check_layer(layer, x_of(shape), train=train)
+    assert not report.ok
+    with pytest.raises(gradcheck.GradientError):
+        report.raise_if_wrong()
+    wrong = {text.split(":")[0].split("[")[0] for text in report.failures}
+    assert set(quantities) <= wrong, wrong
+
+
+def mutant(layer, **methods):
+    """A copy of the layer with some of its methods replaced; each gets the original's first."""
+    new = layer.copy()
+    for name, method in methods.items():
+        original = getattr(new, name)
+        setattr(new, name, lambda *args, method=method, original=original, **kwargs: method(original, *args, **kwargs))
+    new.copy = lambda convert=None: new   # check_layer works on a copy; here on the mutant itself
+    return new
+
+
+@pytest.mark.parametrize("layer, shape, train", CASES, ids=IDS)
+def test_no_alarm_over_seeds(layer, shape, train):
+    for seed in range(5):
+        report = gradcheck.check_layer(layer, x_of(shape, seed), rng=seed, train=train)
+        assert report.raise_if_wrong().worst <= 1e-8 and report["adjoint"] <= 1e-12
+
+
+@pytest.mark.parametrize("layer, shape, train", CASES, ids=IDS)
+def test_a_rule_that_is_wrong_by_a_thousandth(layer, shape, train):
+    off = 1.001
+
+    def second(f, dy, dty, cache, tcache, grads=None, which=0):
+        d = list(f(dy, dty, cache, tcache, grads))
+        d[which] = d[which] * off
+        return tuple(d)
+    caught(mutant(layer, backward=lambda f, *a: f(*a) * off), shape, "dx", "adjoint", train=train)
+    caught(mutant(layer, jvp=lambda f, *a: (f(*a)[0] * off, f(*a)[1])), shape, "ty", "adjoint", train=train)
+    caught(mutant(layer, jvp_backward=second), shape, "second dx", train=train)
+    caught(mutant(layer, jvp_backward=lambda *a: second(*a, which=1)), shape, "second dtx", train=train)
+
+
+@pytest.mark.parametrize("layer, shape", [case[:2] for case in CASES if case[0].params and case[2]],
+                         ids=[i for i, case in zip(IDS, CASES) if case[0].params and case[2]])
+@pytest.mark.parametrize("map_, prefix", [("backward", "d"), ("jvp_backward", "second d")])
+def test_parameter_gradients(layer, shape, map_, prefix):
+    """Of each parameter: off by a thousandth, missing, or overwriting what was there instead of adding."""
+    def spoil(name, rule):
+        def method(f, *args):
+            *args, grads = args if isinstance(args[-1], dict) else (*args, None)
+            mine = None if grads is None else layer.zero_grads().__class__(grads.shapes, np.zeros_like(grads.vector))
+            result = f(*args, mine)
+            if grads is not None:
+                for key in grads:
+                    grads[key][...] = rule(grads[key], mine[key]) if key == name else grads[key] + mine[key]
+            return result
+        return method
+    for name in layer.params:
+        for rule in (lambda g, d: g + 1.001 * d, lambda g, d: g, lambda g, d: d):
+            wrong = mutant(layer, **{map_: spoil(name, rule)})
+            if map_ == "jvp_backward" and type(layer).__name__ != "BatchNorm":
+                wrong.backward = layer.backward   # jvp_backward calls it; spoil only once
+            caught(wrong, shape, prefix + name)
+
+
+def test_dropped_masks():
+    caught(mutant(Dropout(0.5), backward=lambda f, dy, cache, grads=None: dy), (4, 6), "dx")
+    caught(mutant(LeakyReLU(), backward=lambda f, dy, cache, grads=None: dy), (4, 6), "dx")
+    caught(mutant(ReLU(), jvp=lambda f, tx, cache: (tx, tx)), (4, 6), "ty")
+    spread = lambda f, dy, cache, grads=None: np.repeat(np.repeat(dy, 2, 1), 2, 2)   # to all, not to the winner
+    caught(mutant(MaxPool2D(2), backward=spread), (2, 4, 4, 2), "dx")
+    nearest = lambda f, dy, cache, grads=None: dy[:, ::2, ::2]   # subsamples instead of summing blocks
+    caught(mutant(UpSampling2D(2), backward=nearest), (2, 3, 3, 2), "dx")
+    count = lambda f, dy, ctx: add_windows(np.broadcast_to(dy[:, :, :, None, None] / 9, (2, 3, 2, 3, 3, 2)), ctx[0])
+    caught(mutant(AvgPool2D(3, 2, "same"), adjoint=count), (2, 5, 4, 2), "dx")   # counts the padding
+
+
+def test_wrong_axes():
+    def rows_only(f, dy, cache, grads=None):   # BatchNorm over the batch axis only, for images
+        xhat, s, _ = cache
+        return (dy - dy.mean(0) - xhat * (xhat * dy).mean(0)) / s
+    caught(mutant(BatchNorm(3), backward=rows_only), (2, 3, 2, 3), "dx")
+    square = Dense(3, 3)
+    caught(mutant(square, adjoint=lambda f, dy, ctx: dy @ square.params["W"]), (3, 3), "dx")
+    caught(mutant(square, wgrad=lambda f, x, dy, ctx: dy.T @ x), (3, 3), "dW")
+    swap = lambda f, x, dy, g: f(x, dy, g).transpose(1, 0, 2, 3)
+    caught(mutant(Conv2D(2, 3, 3), wgrad=swap), (2, 5, 4, 2), "dW")
+    caught(mutant(ConvTranspose2D(2, 3, 3), wgrad=swap), (2, 5, 4, 2), "dW")
+    roll = lambda f, dy, g: np.roll(f(dy, g), 1, axis=1)   # the padding off by one
+    caught(mutant(Conv2D(2, 3, 3, 2), adjoint=roll), (2, 6, 4, 2), "dx")
+    caught(mutant(ConvTranspose2D(2, 3, 3, 2), adjoint=roll), (2, 3, 4, 2), "dx")
+    turn = lambda f, dy, cache, grads=None: np.swapaxes(f(dy, cache), -1, -2)
+    caught(mutant(Reshape((3, 2)), backward=lambda f, dy, cache, grads=None: np.swapaxes(dy, 1, 2).reshape(2, 6)),
+           (2, 6), "dx")
+    caught(mutant(Flatten(), backward=turn), (2, 3, 3), "dx")
+
+
+def test_missing_second_order_terms(monkeypatch):
+    for layer in (Tanh(), Sigmoid(), Softplus()):   # exact for ReLU only
+        new = layer.copy()
+        new.d2 = None
+        new.copy = lambda convert=None, new=new: new
+        caught(new, (4, 6), "second dx")
+    for layer, shape in [(Dense(4, 3), (3, 4)), (Conv2D(2, 3, 3), (2, 4, 4, 2)),
+                         (ConvTranspose2D(2, 3, 3), (2, 4, 4, 2))]:
+        first_only = lambda f, dy, dty, cache, tcache, grads=None, layer=layer: (
+            layer.astype("float64").backward(dy, cache, grads), layer.backward(dty, cache))
+        caught(mutant(layer, jvp_backward=first_only), shape, "second dW")
+    monkeypatch.setattr("tinygan.layers.norm.project_backward", lambda c, t, xhat, s: 0 * c)
+    caught(BatchNorm(3), (5, 3), "second dx")
+    for sign in (1, -1):   # a term of it with the wrong sign
+        monkeypatch.setattr("tinygan.layers.norm.project_backward",
+                            lambda c, t, xhat, s: sign * norm_ops.project_backward(c, t, xhat, s) + xhat * 1e-6)
+        caught(BatchNorm(3), (5, 3), "second dx")
+
+
+def test_other_sins():
+    def mutating(f, dy, cache, grads=None):
+        dy *= 2.0
+        return f(dy, cache, grads) / 2
+    caught(mutant(Dropout(0.5), backward=mutating), (4, 6), "unchanged")
+    caught(mutant(Tanh(), backward=lambda f, dy, cache, grads=None: f(dy, cache).astype(np.float32)), (4, 6), "dx")
+    caught(mutant(Tanh(), backward=lambda f, dy, cache, grads=None: f(dy, cache) * np.nan), (4, 6), "dx")
+    flag = lambda f, dy, cache, grads=None: f(dy, cache, grads) * (1 if grads is not None else 0)
+    caught(mutant(Dense(3, 2), backward=flag), (4, 3), "dx, no grads")
+
+
+def test_the_report_names_index_numbers_and_inputs():
+    def one_wrong(f, x, dy, ctx):
+        dW = f(x, dy, ctx)
+        dW[7, 5] += 1e-3
+        return dW
+    for shape in [(3, 8), (4, 8)]:
+        report = gradcheck.check_backward(mutant(Dense(8, 6), wgrad=one_wrong), x_of(shape), limit=60)
+        text, = report.failures
+        assert text.startswith("dW[7, 5]: by hand ") and "by differences" in text and "relative error" in text
+        assert f"x {shape} =" in text and "dy" in text and "W (8, 6) =" in text
+    large = gradcheck.check_backward(mutant(Dense(8, 6), wgrad=one_wrong), x_of((3, 8)), limit=10)
+    assert large.failures[0].startswith("dW[7, 5]: by hand ")   # found after a random direction had failed
+    assert "WRONG" in str(large) and "dW" in str(large)
+
+
+@pytest.mark.parametrize("name, options", [("mlp", {}), ("dcgan", {"width": 0.05})])
+def test_networks_end_to_end(name, options):
+    for seed in range(2):
+        net = Sequential([*models.get(name).build(rng=seed, **options)])
+        report = gradcheck.check_layer(net, x_of((3, 100), seed), rng=seed, directions=1, limit=0).raise_if_wrong()
+        assert {f"d{name}" for name in net.params} | {f"second d{name}" for name in net.params} <= set(report)
+
+
+def test_one_wrong_layer_in_a_network_is_found():
+    G, D = models.mlp(rng=0, width=0.05)
+    wrong = D.layers[1]
+    original = type(wrong).wgrad
+    type(wrong).wgrad = lambda self, x, dy, ctx: x.T @ dy * (1.001 if self.n_in == 784 else 1)
+    try:
+        report = gradcheck.check_backward(Sequential([G, D]), x_of((3, 100)), limit=0)
+    finally:
+        type(wrong).wgrad = original
+    assert {text.split("[")[0] for text in report.failures} == {"d1.1.W"}
+
+
+class Cube:
+    """A layer of somebody's own, from nothing but the protocol."""
+
+    def forward(self, x, train=True, rng=None):
+        return x**3, x
+
+    def backward(self, dy, x, grads=None):
+        return 3 * x * x * dy
+
+
+def test_a_layer_of_ones_own():
+    report = gradcheck.check_layer(Cube(), x_of((3, 2)))
+    assert report.ok and "jvp" in report.skipped and report["dx"] <= 1e-8
+
+    class CubeLayer(Pointwise):
+        def f(self, x):
+            return x**3
+
+        def d1(self, t, x, y):
+            return 3 * x * x * t
+
+        def d2(self, t, x, y):
+            return 6 * x * t
+    assert gradcheck.check_layer(CubeLayer(), x_of((3, 2))).raise_if_wrong()["second dx"] <= 1e-8
+    CubeLayer.d2 = lambda self, t, x, y: 5 * x * t
+    assert not gradcheck.check_layer(CubeLayer(), x_of((3, 2))).ok
+
+    class FirstOrder(Layer):
+        forward, backward = Cube.forward, Cube.backward
+    report = gradcheck.check_layer(FirstOrder(), x_of((3, 2)))
+    assert report.ok and report.skipped == ["jvp", "jvp_backward"]
+    assert "jvp is not defined; not checked" in str(report)
+
+
+def test_an_error_inside_a_map_is_not_taken_for_a_missing_map():
+    class Broken(Cube):
+        def jvp(self, tx, x):
+            return tx.no_such_name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        gradcheck.check_layer(Broken(), x_of((3, 2)))
+
+
+def test_losses():
+    r, f = x_of((2, 6, 1))
+    right = losses.get("non_saturating")
+    assert gradcheck.check_loss(right.d_loss, r, f).raise_if_wrong().keys() == {"d0", "d1"}
+
+    def wrong(r, f):
+        loss, d_real, d_fake = right.d_loss(r, f)
+        return loss, d_real, 1.001 * d_fake
+    assert [text[:2] for text in gradcheck.check_loss(wrong, r, f).failures] == ["d1"]
+
+
+def test_a_kink_raises_no_alarm():
+    x = np.array([[1e-4, -3e-5, 2e-3, 1.0]])
+    for seed in range(5):
+        gradcheck.check_layer(ReLU(), x, rng=seed).raise_if_wrong()

@@ -1,0 +1,127 @@
+"""Objectives: closed forms, stability, and gradients for both players."""
+
+import numpy as np
+import pytest
+
+from tinygan import backend, gradcheck, losses
+from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
+
+column = lambda *values, dtype=np.float64: np.array(values, dtype).reshape(-1, 1)
+
+
+@pytest.mark.parametrize("name", losses.names)
+@pytest.mark.parametrize("scale", [0.5, 5.0])
+def test_gradients(name, scale):
+    loss, (r, f) = losses.get(name), scale * np.random.default_rng(0).standard_normal((2, 7, 1))
+    assert gradcheck.check_loss(loss.d_loss, r, f).raise_if_wrong().worst <= 1e-8
+    assert gradcheck.check_loss(lambda f: loss.g_loss(f, r), f).raise_if_wrong().worst <= 1e-8
+
+
+@pytest.mark.parametrize("name", losses.names)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtype_backend_and_shape_are_kept(name, dtype, xb):
+    r, f = (backend.to(a.astype(dtype), xb) for a in np.random.default_rng(0).standard_normal((2, 7, 1)))
+    loss = losses.get(name)
+    for value in [*loss.d_loss(r, f), *loss.g_loss(f, r)]:
+        assert value.dtype == dtype and value.shape in ((), (7, 1)) and backend.name_of(value) == xb
+
+
+def test_closed_forms():
+    log2, zero = np.log(2), column(0, 0)
+    sigma = lambda l: 1 / (1 + np.exp(-l))
+    for name in ("minimax", "non_saturating"):
+        np.testing.assert_allclose(losses.get(name).d_loss(zero, zero)[0], 2 * log2)   # D = ½ everywhere
+    f = column(-1.5, 0.3)
+    loss, d = losses.get("minimax").g_loss(f)
+    np.testing.assert_allclose(loss, np.log(1 - sigma(f)).mean())
+    np.testing.assert_allclose(d, -sigma(f) / 2)
+    loss, d = losses.get("non_saturating").g_loss(f)
+    np.testing.assert_allclose(loss, -np.log(sigma(f)).mean())
+    np.testing.assert_allclose(d, (sigma(f) - 1) / 2)
+    np.testing.assert_allclose(losses.get("least_squares").d_loss(column(1.0), column(0.0))[0], 0)
+    np.testing.assert_allclose(losses.get("hinge").d_loss(column(0.5, 3), column(-3, 0.5))[0], 0.25 + 0.75)
+    assert not losses.get("hinge").d_loss(column(1.5), column(-1.5))[1].any()   # beyond the margin
+    np.testing.assert_allclose(losses.get("wasserstein").d_loss(column(3, 1), column(1, 0))[0], -1.5)
+    np.testing.assert_allclose(losses.get("relativistic").d_loss(zero, zero)[0], log2)
+    fooled = losses.get("minimax").g_loss(column(-20.0))[1], losses.get("non_saturating").g_loss(column(-20.0))[1]
+    assert abs(fooled[0]) < 1e-8 and abs(fooled[1] + 1) < 1e-8   # why the second one exists
+
+
+def test_label_smoothing():
+    r, f = column(0.2, 2.0), column(-0.5, 1.0)
+    plain, smooth = losses.get("non_saturating").d_loss(r, f), losses.get("non_saturating", smoothing=0.1).d_loss(r, f)
+    np.testing.assert_allclose(smooth[1], plain[1] + 0.1 / 2)   # ∂/∂r: σ(r) − 0.9 instead of σ(r) − 1
+    assert (smooth[2] == plain[2]).all()                       # one-sided
+    best = column(np.log(9.0))                                 # D = 0.9 is now the best answer
+    np.testing.assert_allclose(losses.get("minimax", 0.1).d_loss(best, f)[1], 0, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bce_where_d_is_most_wrong(dtype):
+    p = column(0, 1, dtype=dtype)
+    loss, dp = losses.bce(p, 1 - p)
+    assert np.isfinite(loss) and np.isfinite(dp).all() and loss > 10
+    assert dp[0, 0] < -1e5 and dp[1, 0] > 1e5                  # not killed, and of the right sign
+    loss, dp = losses.bce(p, p)
+    assert loss == 0 and (abs(dp) <= 1).all()
+    assert dp.dtype == loss.dtype == dtype
+    ordered = losses.bce(column(0, 1e-20, 1e-8, 0.1, 0.5, dtype=dtype), 1.0)[1]
+    assert (np.diff(ordered[:, 0]) >= 0).all()                 # the steeper the more wrong
+
+
+def test_bce_is_smooth_through_epsilon():
+    eps = np.finfo(float).eps
+    for p in (0.5 * eps, eps, 2 * eps):
+        h = eps / 100
+        numerical = (losses.bce(column(p + h), 1.0)[0] - losses.bce(column(p - h), 1.0)[0]) / (2 * h)
+        np.testing.assert_allclose(losses.bce(column(p), 1.0)[1][0, 0], numerical, rtol=0.02)
+
+
+def test_bce_inside_is_the_formula():
+    p, t = column(0.1, 0.5, 0.99), column(1.0, 0.3, 0.0)
+    loss, dp = losses.bce(p, t)
+    np.testing.assert_allclose(loss, -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(), rtol=1e-14)
+    np.testing.assert_allclose(dp, (p - t) / (p * (1 - p)) / 3, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("target", [0.0, 0.25, 1.0])
+def test_logits_of_ten_thousand(dtype, target):
+    loss, d = losses.bce_with_logits(column(1e4, -1e4, dtype=dtype), target)
+    assert loss.dtype == d.dtype == dtype
+    np.testing.assert_allclose(loss, ((1 - target) * 1e4 + target * 1e4) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(d[:, 0], np.array([(1 - target) / 2, -target / 2], dtype))
+    assert all(np.isfinite(v).all() for name in losses.names
+               for v in losses.get(name).d_loss(column(1e4, -1e4, dtype=dtype), column(-1e4, 1e4, dtype=dtype)))
+
+
+def test_small_probabilities_keep_their_digits():
+    np.testing.assert_allclose(losses.bce_with_logits(column(-50.0), 0.0)[1][0, 0], np.exp(-50.0), rtol=1e-12)
+
+
+def test_targets():
+    l = column(0.5, -1, dtype=np.float32)
+    assert losses.bce_with_logits(l, np.ones((2, 1)))[1].dtype == np.float32        # a float64 target
+    assert losses.bce_with_logits(l, np.float64(1))[1].dtype == np.float32
+    with pytest.raises(ShapeError, match=r"target of the shape of logits, \(2, 1\), got \(2,\)"):
+        losses.bce_with_logits(l, np.ones(2))     # would broadcast to (2, 2)
+    with pytest.raises(BackendError, match="got list"):
+        losses.bce(column(0.5), [1.0])
+    with pytest.raises(DtypeError, match="got int64"):
+        losses.bce(np.ones((2, 1), int), 1.0)
+    with pytest.raises(ShapeError, match="empty"):
+        losses.bce(np.ones((0, 1)), 1.0)
+
+
+def test_bad_choices():
+    with pytest.raises(ConfigError, match="unknown loss 'wgan'; choose one of: minimax, non_saturating"):
+        losses.get("wgan")
+    with pytest.raises(ConfigError, match="got 1.5"):
+        losses.get("minimax", smoothing=1.5)
+    with pytest.raises(ConfigError, match="needs a cross-entropy loss"):
+        losses.get("hinge", smoothing=0.1)
+    with pytest.raises(ShapeError, match="batches of the same size"):
+        losses.get("relativistic").d_loss(column(1), column(1, 2))
+    with pytest.raises(ConfigError, match="expected real logits too"):
+        losses.get("relativistic").g_loss(column(1))
+    assert losses.get("non-saturating").smoothing == 0

@@ -1,0 +1,133 @@
+"""Optimisers against a scalar loop and against PyTorch; schedules at their corners."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tinygan import Sequential, optim
+from tinygan.errors import ConfigError
+from tinygan.layers import Dense
+
+
+def net(dtype="float64", n=3):
+    return Sequential([Dense(n, 2)], 0, dtype)
+
+
+def walk(network, optimiser, steps=20, seed=1):
+    """Some steps with random gradients of very different sizes."""
+    rng, grads = np.random.default_rng(seed), network.zero_grads()
+    for _ in range(steps):
+        grads.vector[...] = rng.standard_normal(grads.vector.size) * 10.0**rng.integers(-4, 2, grads.vector.size)
+        optimiser.step(network, grads)
+    return network.theta
+
+
+def test_adam_is_algorithm_1_in_scalars():
+    network = net()
+    theta, rng = network.theta.copy(), np.random.default_rng(1)
+    walk(network, optim.Adam(3e-3, 0.5, 0.999, 1e-8))
+    m, v = [0.0] * 8, [0.0] * 8
+    for t in range(1, 21):
+        g = rng.standard_normal(8) * 10.0**rng.integers(-4, 2, 8)
+        for i in range(8):
+            m[i] = 0.5 * m[i] + 0.5 * g[i]
+            v[i] = 0.999 * v[i] + 0.001 * g[i]**2
+            theta[i] -= 3e-3 * (m[i] / (1 - 0.5**t)) / (math.sqrt(v[i] / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(network.theta, theta, rtol=1e-13)
+
+
+def test_the_first_step_of_adam_has_length_lr_whatever_the_gradient():
+    """Dividing by 1 − β instead of 1 − βᵗ passes this; the test above is the one that catches it at t = 2."""
+    for size in (1e-3, 1.0, 1e3):
+        network = net()
+        before, grads = network.theta.copy(), network.zero_grads()
+        grads.vector[...] = size
+        optim.Adam(0.01).step(network, grads)
+        np.testing.assert_allclose(before - network.theta, 0.01, rtol=1e-4)
+
+
+def test_moments_persist():
+    once, anew = net(), net()
+    walk(once, optim.Adam(0.01), 5)
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        grads = anew.zero_grads()
+        grads.vector[...] = rng.standard_normal(8) * 10.0**rng.integers(-4, 2, 8)
+        optim.Adam(0.01).step(anew, grads)     # an optimiser a step: the mistake
+    assert abs(once.theta - anew.theta).max() > 1e-3
+
+
+@pytest.mark.parametrize("ours, name, options", [
+    (lambda: optim.Adam(3e-3, 0.5, 0.9, 1e-8), "Adam", {"lr": 3e-3, "betas": (0.5, 0.9)}),
+    (lambda: optim.Adam(3e-3, weight_decay=0.1), "Adam", {"lr": 3e-3, "betas": (0.5, 0.999), "weight_decay": 0.1}),
+    (lambda: optim.SGD(3e-3, 0.9, 0.1), "SGD", {"lr": 3e-3, "momentum": 0.9, "weight_decay": 0.1}),
+    (lambda: optim.SGD(3e-3), "SGD", {"lr": 3e-3}),
+    (lambda: optim.RMSprop(3e-3, 0.9, 1e-6), "RMSprop", {"lr": 3e-3, "alpha": 0.9, "eps": 1e-6})])
+def test_against_torch(ours, name, options):
+    torch = pytest.importorskip("torch")
+    network = net()
+    theta = torch.nn.Parameter(torch.tensor(network.theta))
+    theirs, rng = getattr(torch.optim, name)([theta], **options), np.random.default_rng(1)
+    for _ in range(20):
+        theta.grad = torch.tensor(rng.standard_normal(8) * 10.0**rng.integers(-4, 2, 8))
+        theirs.step()
+    np.testing.assert_allclose(walk(network, ours()), theta.detach().numpy(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("make", [optim.Adam, optim.RMSprop, optim.SGD, lambda lr: optim.SGD(lr, 0.9, 0.1)])
+def test_float32_stays_and_grads_are_left_alone(make):
+    network, optimiser = net("float32"), make(1e-3)
+    grads = network.zero_grads()
+    grads.vector[...] = 1
+    optimiser.step(network, grads)
+    assert network.theta.dtype == np.float32 and all(a.dtype == np.float32 for a in optimiser.state.values())
+    assert (grads.vector == 1).all() and optimiser.t == 1
+
+
+def test_weight_decay_is_the_gradient_of_l2():
+    network = net()
+    before = network.theta.copy()
+    optim.SGD(0.1, weight_decay=0.5).step(network, network.zero_grads())
+    np.testing.assert_allclose(network.theta, before * (1 - 0.1 * 0.5), rtol=1e-14)
+
+
+def test_a_plain_dict_of_gradients():
+    a, b = net(), net()
+    grads = {name: np.full_like(array, 0.3) for name, array in a.params.items()}
+    optim.Adam().step(a, grads)
+    flat = b.zero_grads()
+    flat.vector[...] = 0.3
+    optim.Adam().step(b, flat)
+    assert (a.theta == b.theta).all()
+
+
+def test_schedules():
+    assert [optim.constant(0.1)(t) for t in (0, 9)] == [0.1, 0.1]
+    step = optim.step_decay(1.0, every=10, factor=0.5)
+    assert [step(t) for t in (0, 9, 10, 25)] == [1, 1, 0.5, 0.25]
+    assert optim.exponential(1.0, every=10)(5) == pytest.approx(0.1**0.5)
+    cosine = optim.cosine(1.0, 100, end=0.2)
+    assert [cosine(t) for t in (0, 50, 100, 200)] == pytest.approx([1, 0.6, 0.2, 0.2])
+    for name in optim.schedules:
+        values = [optim.schedule(name, 0.3, 30)(t) for t in range(31)]
+        assert values[0] == 0.3 and all(b <= a for a, b in zip(values, values[1:]))
+    network = net()
+    before, grads = network.theta.copy(), network.zero_grads()
+    grads.vector[...] = 1
+    sgd = optim.SGD(optim.step_decay(1.0, every=1, factor=0.5))
+    for _ in range(3):
+        sgd.step(network, grads)
+    np.testing.assert_allclose(before - network.theta, 1 + 0.5 + 0.25)
+
+
+def test_errors():
+    adam = optim.Adam()
+    adam.step(net(), net().zero_grads())
+    with pytest.raises(ConfigError, match="one optimiser for each network"):
+        adam.step(net(n=5), net(n=5).zero_grads())
+    for bad, words in [(lambda: optim.Adam(0), "learning rate above 0, got 0"), (lambda: optim.Adam(beta1=1), "beta1"),
+                       (lambda: optim.SGD(momentum=-0.1), "momentum"), (lambda: optim.Adam(weight_decay=-1), "got -1"),
+                       (lambda: optim.schedule("warp", 1, 1), "unknown learning-rate schedule 'warp'")]:
+        with pytest.raises(ConfigError, match=words):
+            bad()
