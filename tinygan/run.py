@@ -203,6 +203,7 @@ class Run:
         self.frames.append(plots.picture(samples, real))
 
     def save(self):
+        """The last look, the weights and the log, each file whole."""
         plots.save_png(self.frames[-1], self.folder / "samples.png")
         checkpoint.save(self.folder / "weights.npz", G=self.gan.G, D=self.gan.D)
         with atomic(self.folder / "log.csv", "w") as file:

@@ -20,6 +20,7 @@ def leaky_relu_d1(t, x, slope):
 
 
 def tanh(x):
+    """f = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)."""
     return array_module(x).tanh(x)
 
 

@@ -1,0 +1,50 @@
+"""Masks from a key and a counter."""
+
+import numpy as np
+import pytest
+
+from tinygan import backend
+from tinygan.errors import ConfigError
+from tinygan.ops.random import _triple32, bernoulli, draw_key
+
+
+def test_triple32_is_the_published_function():
+    def scalar(x):
+        for shift, factor in ((17, 0xED5AD4BB), (11, 0xAC4C1B51), (15, 0x31848BAB)):
+            x ^= x >> shift
+            x = x * factor % 2**32
+        return x ^ x >> 14
+    x = np.random.default_rng(0).integers(0, 2**32, 1000, dtype=np.uint32)
+    expected = [scalar(int(v)) for v in x]
+    assert _triple32(x).tolist() == expected and len(set(expected)) == len(set(expected))
+
+
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.7, 0.999])
+def test_share_and_independence(p):
+    n, sigma = 400_000, (p * (1 - p))**0.5
+    masks = [bernoulli(draw_key(np.random.default_rng(s)), (n,), p) for s in range(4)]
+    for i, a in enumerate(masks):
+        assert abs(a.mean() - p) < 4.5 * sigma / n**0.5
+        for b in [*masks[i + 1:], np.roll(a, 1), np.roll(a, 64), np.roll(a, 12544)]:
+            assert abs(((a - p) * (b - p)).mean()) < 4.5 * sigma**2 / n**0.5   # no correlation
+
+
+def test_neighbouring_keys_share_nothing():
+    masks = [bernoulli(key, (100_000,), 0.5) for key in [(0, 0), (0, 1), (1, 0), (1, 1), (2**32 - 1, 0)]]
+    for i, a in enumerate(masks):
+        for b in masks[i + 1:]:
+            assert abs((a == b).mean() - 0.5) < 0.01
+
+
+def test_same_key_same_mask_everywhere(xb):
+    mask = bernoulli((123, 456), (7, 5, 3), 0.4, xb)
+    np.testing.assert_array_equal(backend.asnumpy(mask), bernoulli((123, 456), (7, 5, 3), 0.4))
+    assert bernoulli((1, 2), (9,), 1, xb).all() and not bernoulli((1, 2), (9,), 0, xb).any()
+
+
+def test_keys():
+    rng = np.random.default_rng(0)
+    keys = [draw_key(rng) for _ in range(100)]
+    assert len(set(keys)) == 100 and all(type(word) is int for key in keys for word in key)
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        bernoulli((1, 2), (3,), 1.5)

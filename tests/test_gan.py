@@ -1,0 +1,185 @@
+"""The game: whose gradient is whose, in which order, and the same bits from the same seed."""
+
+import numpy as np
+import pytest
+
+import strict
+from tinygan import GAN, Sequential, backend, data, every, losses, models, optim
+from tinygan.errors import ConfigError, DtypeError, ShapeError
+from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh
+
+
+def tiny(dtype="float64", loss="non_saturating", lr=1.0, **options):
+    """A GAN on 4×4 images with every kind of layer; SGD, so that an update is −lr·gradient."""
+    G = Sequential([Dense(3, 8), BatchNorm(8), LeakyReLU(), Dense(8, 16), Tanh(), Reshape((4, 4, 1))], 0, dtype)
+    D = Sequential([Conv2D(1, 3, 3, 2), LeakyReLU(), Dropout(0.3), Flatten(), Dense(12, 1)], 1, dtype)
+    return GAN(G, D, loss, optim.SGD(lr), optim.SGD(lr), rng=7, **options)
+
+
+def real(n=6, dtype="float64", seed=5):
+    return np.random.default_rng(seed).standard_normal((n, 4, 4, 1)).astype(dtype)
+
+
+def numerical(theta, f):
+    """∂f/∂θ by five-point differences, one parameter at a time."""
+    gradient, h = np.empty_like(theta), 1e-4
+    for i in range(theta.size):
+        before, values = theta[i], []
+        for k in (1, -1, 2, -2):
+            theta[i] = before + k * h
+            values.append(f())
+        theta[i] = before
+        gradient[i] = (8 * (values[0] - values[1]) - (values[2] - values[3])) / (12 * h)
+    return gradient
+
+
+@pytest.mark.parametrize("loss", losses.names)
+def test_each_step_follows_the_gradient_of_its_own_loss(loss):
+    """The update of all parameters equals −∂loss/∂θ by differences, through fresh noise, masks and all."""
+    for step, player in [(lambda gan: gan.d_step(real())["d_loss"], "D"),
+                         (lambda gan: gan.g_step(6, real())["g_loss"], "G")]:
+        gan = tiny(loss=loss)
+        before = {name: getattr(gan, name).theta.copy() for name in "GD"}
+        step(gan)
+
+        def value():
+            """The loss at moved parameters: the same seed, and the optimiser asleep."""
+            again = tiny(loss=loss, lr=1e-300)
+            for name in "GD":
+                getattr(again, name).theta = moving[name]
+            return float(step(again))
+        moving = {name: array.copy() for name, array in before.items()}
+        expected = numerical(moving[player], value)
+        scale = max(abs(expected).max(), 1e-3)
+        assert abs(before[player] - getattr(gan, player).theta - expected).max() <= 1e-8 * scale
+        other = "G" if player == "D" else "D"
+        assert (getattr(gan, other).theta == before[other]).all()
+        assert abs(expected).max() > 1e-4   # a generator whose gradient is always zero would pass otherwise
+
+
+def test_the_generators_step_computes_no_weight_gradient_of_d(monkeypatch):
+    gan, calls = tiny(), []
+    for layer in gan.D.layers:
+        monkeypatch.setattr(layer, "wgrad", lambda *args: calls.append(args), raising=False)
+    gan.g_step(4)
+    assert not calls
+
+
+def test_parameters_change_only_after_every_backward_pass_that_reads_them(monkeypatch):
+    gan, order = tiny(), []
+    for name in "GD":
+        net = getattr(gan, name)
+        monkeypatch.setattr(net, "backward", lambda *a, f=net.backward, name=name: order.append(name) or f(*a))
+    for name in ("g_opt", "d_opt"):
+        opt = getattr(gan, name)
+        monkeypatch.setattr(opt, "step", lambda *a, f=opt.step, name=name: order.append(name) or f(*a))
+    gan.step(real())
+    assert order == ["D", "D", "d_opt", "D", "G", "g_opt"]
+
+
+def test_fresh_noise_and_batches_for_each_of_k_and_m(monkeypatch):
+    gan, seen, batches = tiny(k=3, m=2), [], []
+    monkeypatch.setattr(gan, "noise", lambda n, f=gan.noise: seen.append(f(n)) or seen[-1])
+    monkeypatch.setattr(gan, "d_step", lambda x, f=gan.d_step: batches.append(x) or f(x))
+    gan.step([real(seed=s) for s in range(3)])
+    assert len(seen) == 5 and len({z.tobytes() for z in seen}) == 5
+    assert len({x.tobytes() for x in batches}) == 3
+    gan.step(real())
+    assert len(batches) == 6
+    with pytest.raises(ConfigError, match="k = 3 of them, got 2"):
+        gan.step([real(), real()])
+
+
+@pytest.mark.parametrize("build, steps", [(lambda: models.mlp(rng=0, width=0.1), 50),
+                                          (lambda: models.dcgan(rng=0, width=0.05), 5)])
+def test_same_seed_same_bits(build, steps):
+    def weights(seed):
+        gan = GAN(*build(), rng=seed)
+        batches = data.Batches(np.random.default_rng(0).standard_normal((40, 28, 28, 1)).astype("float32"), 8, rng=1)
+        gan.train(batches, steps=steps)
+        return np.concatenate([gan.G.theta, gan.D.theta, *gan.G.state.values()])
+    first = weights(3)
+    assert np.isfinite(first).all() and (weights(3) == first).all() and (weights(4) != first).any()
+
+
+def test_looking_does_not_change_what_follows():
+    plain, watched = tiny(), tiny()
+    for _ in range(3):
+        plain.step(real())
+        watched.step(real())
+        watched.sample(5)
+    assert (plain.G.theta == watched.G.theta).all() and (plain.D.theta == watched.D.theta).all()
+    assert watched.sample(2).shape == (2, 4, 4, 1) and (watched.sample(2) != watched.sample(2)).any()
+
+
+@pytest.mark.parametrize("loss", losses.names)
+def test_float32_stays_float32_on_every_backend_and_nothing_waits(loss, xb):
+    def run(name):
+        gan = tiny("float32", loss, lr=0.01)
+        gan = GAN(gan.G.to(name), gan.D.to(name), loss, rng=7)
+        x = backend.to(real(dtype="float32"), name)
+        gan.step(x)                                  # Adam makes its moments at the first step
+        with strict.no_synchronization():
+            metrics = gan.step(x)
+        return [gan.G.theta, gan.D.theta, *gan.G.state.values(), *gan.g_opt.state.values(), *gan.d_opt.state.values(),
+                gan.sample(2), *metrics.values()]
+    here = run(xb)
+    assert all(a.dtype == np.float32 and backend.name_of(a) == xb for a in here)
+    for ours, numpys in zip(here, run("numpy")):
+        np.testing.assert_allclose(backend.asnumpy(ours), numpys, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mlp", "dcgan", "dcgan_deep", "points"])
+def test_shipped_models_take_a_step_on_every_backend(name, xb):
+    G, D = models.get(name).build(rng=0, width=0.05, backend=xb)
+    gan = GAN(G, D, rng=0)
+    x = np.random.default_rng(0).standard_normal((4, *D.input_shape)).astype("float32")
+    metrics = gan.step(backend.to(x, xb))
+    assert set(metrics) == {"d_loss", "g_loss", "d_real", "d_fake"}
+    assert all(v.shape == () and np.isfinite(float(v)) for v in metrics.values())
+
+
+def test_train_ends_by_steps_epochs_or_a_condition():
+    batches = data.Batches(real(20), 6, rng=0)
+    for options, steps in [({"steps": 4}, 4), ({"epochs": 2}, 6), ({"epochs": 2, "steps": 5}, 5),
+                           ({"stop": lambda gan, metrics: gan.steps == 7}, 7), ({"steps": 0}, 0)]:
+        gan, calls, third = tiny(), [], []
+        gan.train(batches, callbacks=[lambda gan, metrics: calls.append(metrics),
+                                      every(3, lambda gan, metrics: third.append(gan.steps))], **options)
+        assert gan.steps == len(calls) == steps and third == list(range(3, steps + 1, 3))
+    gan = tiny(k=3)
+    gan.train(batches, epochs=2)
+    assert gan.steps == 2 and gan.d_opt.t == 6 and gan.g_opt.t == 2
+
+
+def test_errors():
+    with pytest.raises(ConfigError, match="never end"):
+        tiny().train(iter([]))
+    with pytest.raises(ConfigError, match="endless stream; give steps"):
+        tiny().train(data.Stream(data.ring(), 4), epochs=1)
+    with pytest.raises(ConfigError, match="got 0"):
+        tiny(k=0)
+    with pytest.raises(ConfigError, match="unknown latent distribution 'cauchy'"):
+        tiny(latent="cauchy")
+    with pytest.raises(ConfigError, match="unknown loss 'magic'"):
+        tiny(loss="magic")
+    with pytest.raises(ConfigError, match="the same one twice"):
+        GAN(*models.mlp(rng=0), g_opt=(adam := optim.Adam()), d_opt=adam)
+    with pytest.raises(DtypeError, match="expected float64, got float32"):
+        tiny().step(real(dtype="float32"))
+    with pytest.raises(ShapeError, match=r"Conv2D expected \(N, H, W, 1\), got \(6, 16\)"):
+        tiny().step(real().reshape(6, 16))
+    with pytest.raises(ConfigError, match="real samples for G's step too"):
+        tiny(loss="relativistic").g_step(4)
+    with pytest.raises(ConfigError, match="give latent_dim"):
+        GAN(Sequential([Tanh()]), Sequential([Dense(2, 1)]))
+
+
+def test_it_learns():
+    """A generator of points finds the mean and the spread of a Gaussian."""
+    rng = np.random.default_rng(0)
+    gan = GAN(*models.points(rng=0, width=0.25), g_opt=optim.Adam(2e-3), d_opt=optim.Adam(2e-3), rng=1)
+    for _ in range(600):
+        gan.step(rng.normal([2.0, -1.0], 0.5, (64, 2)).astype(np.float32))
+    samples = gan.sample(2000)
+    assert abs(np.median(samples, 0) - [2, -1]).max() < 0.7   # it began near (0, 0)

@@ -1,0 +1,74 @@
+"""The shipped networks: sizes by hand, shapes by running them, hyper-parameters of their sources."""
+
+import numpy as np
+import pytest
+
+from tinygan import losses, models
+from tinygan.errors import ConfigError
+
+# Parameters counted by hand: weights, then biases or γ and β.
+COUNTS = {
+    "mlp": (100 * 256 + 256 + 256 * 512 + 512 + 512 * 784 + 784, 784 * 256 + 256 + 256 + 1),
+    "dcgan": (100 * 12544 + 2 * 12544 + 25 * 256 * 128 + 2 * 128 + 25 * 128 * 64 + 2 * 64 + 25 * 64,
+              25 * 64 + 64 + 25 * 64 * 128 + 128 + 7 * 7 * 128 + 1),
+    "dcgan_deep": (100 * 12544 + 2 * 12544 + 25 * 256 * 128 + 2 * 128 + 25 * 128 * 64 + 2 * 64 + 25 * 64 * 32 + 2 * 32
+                   + 25 * 32, 25 * 64 + 64 + 25 * 64 * 128 + 128 + 7 * 7 * 128 + 1),
+    "dcgan_small": (100 * 3136 + 2 * 3136 + 25 * 64 * 32 + 2 * 32 + 25 * 32 * 16 + 2 * 16 + 25 * 16,
+                    25 * 16 + 16 + 25 * 16 * 32 + 32 + 7 * 7 * 32 + 1),
+    "points": (2 * 128 + 128 + 128 * 128 + 128 + 128 * 2 + 2, 2 * 128 + 128 + 128 * 128 + 128 + 128 + 1),
+}
+
+
+def run(G, D, n=2):
+    z = np.random.default_rng(0).standard_normal((n, *G.input_shape)).astype(np.float32)
+    x, _ = G.forward(z)
+    return x, D.forward(x)[0]
+
+
+@pytest.mark.parametrize("name", models.names)
+def test_sizes(name):
+    G, D = models.get(name).build(rng=0)
+    assert (G.theta.size, D.theta.size) == COUNTS[name]
+    x, logits = run(G, D)
+    assert x.shape == (2, *D.input_shape) and logits.shape == (2, 1) and x.dtype == np.float32
+    assert name == "points" or (x.shape[1:] == (28, 28, 1) and abs(x).max() <= 1)
+
+
+@pytest.mark.parametrize("name", ["mlp", "dcgan", "dcgan_deep"])
+@pytest.mark.parametrize("image", [(32, 32, 3), (16, 12, 1)])
+def test_other_images_and_widths(name, image):
+    x, logits = run(*models.get(name).build(rng=0, width=0.1, image=image, latent=7))
+    assert x.shape == (2, *image) and logits.shape == (2, 1)
+
+
+def test_seeds_reproduce_and_the_two_networks_differ():
+    (G, D), (G2, D2) = models.dcgan(rng=5, width=0.1), models.dcgan(rng=5, width=0.1)
+    assert (G.theta == G2.theta).all() and (D.theta == D2.theta).all()
+    assert (models.dcgan(rng=6, width=0.1)[0].theta != G.theta).any()
+
+
+def test_hyper_parameters_of_the_sources():
+    assert models.get("mlp")[1:] == (128, 200, 2e-4, 0.5)
+    assert models.get("dcgan")[1:] == models.get("dcgan-deep")[1:] == (64, 20, 2e-4, 0.5)
+    G, D = models.dcgan()
+    assert all(layer.slope == 0.2 for net in (G, D) for layer in net.layers if type(layer).__name__ == "LeakyReLU")
+    assert [layer.rate for layer in D.layers if type(layer).__name__ == "Dropout"] == [0.3, 0.3]
+    assert not any(name.endswith(".b") for name in G.params)
+
+
+def test_dcgan_initialisation_is_an_option():
+    G, D = models.dcgan(rng=0, init="dcgan")
+    assert abs(G.params["4.W"].std() - 0.02) < 1e-3 and abs(D.params["3.W"].std() - 0.02) < 1e-3
+
+
+def test_a_fresh_discriminator_is_undecided():
+    G, D = models.mlp(rng=0)
+    x, logits = run(G, D, 64)
+    assert abs(float(losses.get("minimax").d_loss(logits, logits)[0]) - 2 * np.log(2)) < 0.5
+
+
+def test_errors():
+    with pytest.raises(ConfigError, match="unknown model 'vae'; choose one of: mlp, dcgan"):
+        models.get("vae")
+    with pytest.raises(ConfigError, match="multiples of 4, got .30, 28, 1."):
+        models.dcgan(image=(30, 28, 1))
