@@ -5,6 +5,7 @@ Shapes and dtypes are those of the networks.
 """
 
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -34,11 +35,12 @@ def load(path, **networks):
     Raises MissingError or DataError, naming the file; then nothing has been changed.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             stored = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise MissingError(f"expected a file of weights at {path}, got none; is the run complete?") from None
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (ValueError, TypeError, AttributeError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error,
+            NotImplementedError, MemoryError) as error:   # np.load raises each of them on one kind of damage
         raise DataError(f"expected weights as written by tinygan in {path}, got a damaged or foreign file "
                         f"({' '.join(str(error).split())[:100]}); use another copy") from None
     wanted = _arrays(networks)

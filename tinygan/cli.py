@@ -36,8 +36,18 @@ def main(argv=None):
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, without the usage of thirty options before it; no abbreviated options."""
+
+    def __init__(self, **options):
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tinygan", description="Generative adversarial networks with nothing hidden.",
         epilog="tinygan COMMAND --help shows the options and examples of a command.")
     parser.add_argument("--version", action="version", version=f"tinygan {__version__}")
@@ -132,8 +142,8 @@ def _train(args):
     for name in ("g_lr", "d_lr"):
         options[name] = options[name] or args.lr
     run = runs.launch(runs.Config(**options), args.out, args.quiet)
-    for name in sorted(path.name for path in run.folder.iterdir()):
-        print(run.folder / name)
+    for path in sorted(run.folder.iterdir()):
+        print(path)
     return 130 if run.interrupted else 0
 
 
