@@ -20,12 +20,18 @@ from .files import atomic
 
 def main(argv=None):
     """Entry point; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):   # a terminal without these letters shows "?", and nothing fails
+            stream.reconfigure(errors="replace")
     args = _parser().parse_args(argv)
     try:
         return args.command(args) or 0
     except TinyganError as error:
         print(f"tinygan: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:    # whoever read the output has seen enough (… | head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:   # no space, no permission, a folder in the place of a file
         where = f" {error.filename}" if error.filename else ""
         print(f"tinygan: error: cannot use the file system{where}: {error.strerror or error}; "

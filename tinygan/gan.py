@@ -23,6 +23,14 @@ from .optim import Adam
 class GAN:
     """Two networks and the rules of their game.
 
+    >>> import numpy as np
+    >>> from tinygan import GAN, models
+    >>> G, D = models.mlp(rng=0)
+    >>> gan = GAN(G, D, rng=1)
+    >>> metrics = gan.step(np.zeros((16, 28, 28, 1), dtype="float32"))
+    >>> sorted(metrics), gan.sample(3).shape
+    (['d_fake', 'd_loss', 'd_real', 'g_loss'], (3, 28, 28, 1))
+
     G            latent vectors (N, latent_dim) -> samples (N, …)
     D            samples (N, …) -> logits (N, 1)
     loss         a name of `losses.names` or a losses.Loss

@@ -4,6 +4,12 @@
     report = check_loss(my_loss, p)           a function arrays -> (loss, gradient of each array)
     print(report); report.raise_if_wrong()
 
+    >>> import numpy as np
+    >>> from tinygan.layers import Dense
+    >>> report = check_layer(Dense(3, 2), np.random.default_rng(0).standard_normal((4, 3)))
+    >>> report.ok, report["dW"] < 1e-8, report["second dW"] < 1e-8
+    (True, True, True)
+
 How. Everything runs in float64. A derivative along r is taken by the five-point rule
 
     (8(f(h) − f(−h)) − (f(2h) − f(−2h))) / 12h  =  f′ + O(h⁴)

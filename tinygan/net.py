@@ -25,6 +25,16 @@ class Sequential(Layer):
     backend      "numpy" or "cupy"; x must live there too
     input_shape  of one sample; only `summary` needs it
 
+    >>> import numpy as np
+    >>> from tinygan.layers import Dense, LeakyReLU
+    >>> net = Sequential([Dense(3, 4), LeakyReLU(), Dense(4, 1)], rng=0)
+    >>> x = np.ones((5, 3), dtype="float32")
+    >>> y, cache = net.forward(x)
+    >>> grads = net.zero_grads()
+    >>> dx = net.backward(np.ones_like(y), cache, grads)
+    >>> y.shape, dx.shape, net.theta.shape, list(grads)
+    ((5, 1), (5, 3), (21,), ['0.W', '0.b', '2.W', '2.b'])
+
     .params, .zero_grads()    mappings with the names "0.W", "0.b", "3.gamma", … (layer index, dot, name)
     .theta                    the one vector; every parameter is a view into it
     .state                    running statistics by the same kind of names

@@ -2,6 +2,10 @@
 
     images, labels = data.load("mnist5k")
     batches = data.Batches(images, 64, rng=0);  x = next(batches)
+
+    >>> images, labels = load("mnist5k")
+    >>> images.shape, next(Batches(images, 64, rng=0)).shape
+    ((5000, 28, 28, 1), (64, 28, 28, 1))
 """
 
 from ..errors import ConfigError, choose
