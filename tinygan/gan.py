@@ -13,11 +13,11 @@ Parameters change only after every backward pass that reads them.
 
 from itertools import count
 
-from . import backend, latent, losses
+from . import backend, latent, losses, penalties
 from .errors import ConfigError
 from .ops.init import generator
 from .ops.pointwise import sigmoid
-from .optim import Adam
+from .optim import Adam, Average
 
 
 class GAN:
@@ -39,12 +39,20 @@ class GAN:
     k, m         discriminator steps and generator steps in one `step`
     rng          seed or NumPy generator of the latent noise and of dropout
 
+    Against instability and collapse, each off by default:
+    penalty      a name such as "r1+r2", or a penalties.Penalty, for D;  gamma: its weight, a number or a schedule
+    g_penalty    λ of the generator's λ·E‖∇ₓ log D(x)‖² at x = G(z)
+    average      decay of a moving average of G's weights, which `sample` then uses
+    noise_std    instance noise: the standard deviation of Gaussian noise on all that D sees, a number or a schedule
+                 (Arjovsky & Bottou 2017; Sønderby et al. 2017)
+    clip         limit c of D's weights, clipped to [−c, c] after each update (Arjovsky et al. 2017)
+
     `steps` counts the calls of `step`. Metrics are a dict of 0-d arrays, not yet read from the device:
     d_loss, g_loss, d_real = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update.
     """
 
     def __init__(self, G, D, loss="non_saturating", g_opt=None, d_opt=None, latent="normal", latent_dim=None,
-                 k=1, m=1, rng=None):
+                 k=1, m=1, rng=None, penalty=None, gamma=None, g_penalty=0.0, average=0.0, noise_std=0.0, clip=None):
         self.G, self.D, self.loss = G, D, losses.get(loss)
         self.g_opt, self.d_opt = g_opt or Adam(), d_opt or Adam()
         if self.g_opt is self.d_opt:
@@ -55,6 +63,14 @@ class GAN:
         self.latent, self.latent_dim, self.k, self.m = latent, latent_dim or _latent_dim(G), k, m
         self.rng = generator(rng)
         self.sample_rng, = self.rng.spawn(1)   # looking at samples does not change the training that follows
+        self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
+        if self.penalty or g_penalty:
+            penalties.check(D)
+        if g_penalty < 0 or (clip is not None and not clip > 0) or (not callable(noise_std) and noise_std < 0):
+            raise ConfigError(f"expected g_penalty ≥ 0, noise_std ≥ 0 and clip > 0, got {g_penalty!r}, {noise_std!r} "
+                              f"and {clip!r}")
+        self.g_penalty, self.noise_std, self.clip = g_penalty, noise_std, clip
+        self.average = Average(G, average) if average else None
         self.backend, self.dtype = backend.name_of(G.theta), G.theta.dtype
         self.steps = 0
         self.noise(1, self.sample_rng)         # a wrong name fails here, not in the middle of a run
@@ -64,34 +80,54 @@ class GAN:
         z = latent.draw(self.latent, (n, self.latent_dim), rng or self.rng, self.dtype)
         return backend.to(z, self.backend)
 
+    def seen(self, x):
+        """x as D sees it: with instance noise, if there is any. The noise is a constant to every gradient."""
+        std = float(self.noise_std(self.steps) if callable(self.noise_std) else self.noise_std)
+        if not std:
+            return x
+        return x + std * backend.to(self.rng.standard_normal(x.shape, x.dtype), self.backend)
+
     def d_step(self, x_real):
-        """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake."""
+        """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake (and penalty)."""
         G, D = self.G, self.D
         x_fake, _ = G.forward(self.noise(len(x_real)), rng=self.rng)
+        x_real, x_fake = self.seen(x_real), self.seen(x_fake)
         real, real_cache = D.forward(x_real, rng=self.rng)
         fake, fake_cache = D.forward(x_fake, rng=self.rng)
         loss, d_real, d_fake = self.loss.d_loss(real, fake)
         grads = D.zero_grads()
-        D.backward(d_real, real_cache, grads)
-        D.backward(d_fake, fake_cache, grads)
+        metrics = {"d_loss": loss, "d_real": sigmoid(real).mean(), "d_fake": sigmoid(fake).mean()}
+        if self.penalty is None:
+            D.backward(d_real, real_cache, grads)
+            D.backward(d_fake, fake_cache, grads)
+        else:   # the same two passes, with the penalties' second order in them
+            metrics["penalty"] = self.penalty.backward(D, (x_real, d_real, real_cache), (x_fake, d_fake, fake_cache),
+                                                       grads, self.rng, self.steps)
         self.d_opt.step(D, grads)
-        return {"d_loss": loss, "d_real": sigmoid(real).mean(), "d_fake": sigmoid(fake).mean()}
+        if self.clip is not None:
+            D.theta = backend.array_module(D.theta).clip(D.theta, -self.clip, self.clip)
+        return metrics
 
     def g_step(self, n, x_real=None):
         """One step of G on n fakes. x_real: only for a loss that compares with real samples. Returns g_loss."""
         G, D = self.G, self.D
         x_fake, g_cache = G.forward(self.noise(n), rng=self.rng)
-        fake, d_cache = D.forward(x_fake, rng=self.rng)
+        fake, d_cache = D.forward(self.seen(x_fake), rng=self.rng)
         real = None
         if self.loss.needs_real:
             if x_real is None:
                 raise ConfigError(f"the loss {self.loss} expected real samples for G's step too, got none; "
                                   f"call g_step(n, x_real)")
-            real, _ = D.forward(x_real, rng=self.rng)
+            real, _ = D.forward(self.seen(x_real), rng=self.rng)
         loss, d_fake = self.loss.g_loss(fake, real)
+        dx = D.backward(d_fake, d_cache)
+        if self.g_penalty:
+            dx = dx + penalties.generator_penalty(D, d_cache, fake, self.g_penalty)[1]
         grads = G.zero_grads()
-        G.backward(D.backward(d_fake, d_cache), g_cache, grads)
+        G.backward(dx, g_cache, grads)
         self.g_opt.step(G, grads)
+        if self.average:
+            self.average.update(G)
         return {"g_loss": loss}
 
     def step(self, x_real):
@@ -134,8 +170,12 @@ class GAN:
         return metrics
 
     def sample(self, n=None, z=None):
-        """Samples G(z) with running statistics, (n, …) on G's backend; z (n, latent_dim), or n fresh ones."""
-        return self.G.forward(self.noise(n, self.sample_rng) if z is None else z, train=False)[0]
+        """Samples G(z) with running statistics, (n, …) on G's backend; z (n, latent_dim), or n fresh ones.
+
+        With `average`, G's averaged weights draw them.
+        """
+        G = self.average.net if self.average else self.G
+        return G.forward(self.noise(n, self.sample_rng) if z is None else z, train=False)[0]
 
 
 def every(n, callback):

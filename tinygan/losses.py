@@ -11,6 +11,7 @@ arrays of the logits' dtype on their backend: reading one (`float(loss)`) is wha
     hinge            mean max(0, 1−r) + mean max(0, 1+f)   −mean f               Lim & Ye 2017
     wasserstein      mean f − mean r                       −mean f               Arjovsky et al. 2017
     relativistic     mean a(f − r), in pairs               mean a(r − f)         Jolicoeur-Martineau 2018
+    relativistic_average  mean a(f̄ − r) + mean a(f − r̄)    mean a(r − f̄) + mean a(r̄ − f)   ibid.; x̄: the mean
 
     >>> import numpy as np
     >>> loss, d_real, d_fake = get("non_saturating").d_loss(np.zeros((2, 1)), np.zeros((2, 1)))
@@ -139,8 +140,36 @@ def _paired(fake, real):
     return fake - real
 
 
+class RelativisticAverage(Loss):
+    """Each sample is judged against the mean logit of the other kind: a = r − mean f, b = f − mean r.
+
+    D: mean a(−a) + mean a(b);  G: mean a(a) + mean a(−b).  The means carry gradient too (the cross terms):
+    ∂/∂rᵢ = ∂L/∂aᵢ − (1/N) Σⱼ ∂L/∂bⱼ   and   ∂/∂fⱼ = ∂L/∂bⱼ − (1/M) Σᵢ ∂L/∂aᵢ.
+    """
+
+    needs_real = True
+
+    def d_loss(self, real_logits, fake_logits):
+        return self._play(real_logits, fake_logits, 1.0)
+
+    def g_loss(self, fake_logits, real_logits=None):
+        if real_logits is None:
+            raise ConfigError("the relativistic average loss of G expected real logits too, got None; "
+                              "call g_loss(fake_logits, real_logits)")
+        loss, _, d_fake = self._play(real_logits, fake_logits, -1.0)
+        return loss, d_fake
+
+    @staticmethod
+    def _play(r, f, sign):
+        a, b = r - f.mean(), f - r.mean()
+        da, db = -sign * sigmoid(-sign * a) / a.size, sign * sigmoid(sign * b) / b.size
+        loss = softplus(-sign * a).mean() + softplus(sign * b).mean()
+        return loss, da - db.sum() / r.size, db - da.sum() / f.size
+
+
 _LOSSES = {"minimax": Minimax, "non_saturating": NonSaturating, "least_squares": LeastSquares, "hinge": Hinge,
-           "wasserstein": Wasserstein, "relativistic": Relativistic}
+           "wasserstein": Wasserstein, "relativistic": Relativistic,
+           "relativistic_average": RelativisticAverage}
 names = tuple(_LOSSES)
 
 

@@ -111,6 +111,30 @@ class Adam(Optimizer):
         return m / (1 - self.beta1**self.t) / ((v / (1 - self.beta2**self.t))**0.5 + self.eps)
 
 
+class Average:
+    """An exponential moving average of a network's weights, to sample from:  a ← d·a + (1 − d)·θ.
+
+    `net` is a copy of the network with the averaged weights; running statistics are those of the latest network.
+    decay d in [0, 1); in the first steps min(d, (1 + t)/(10 + t)), so that the start is soon forgotten.
+    Source: Yazıcı et al. 2019.
+    """
+
+    def __init__(self, net, decay):
+        if not 0 <= decay < 1:
+            raise ConfigError(f"expected an averaging decay of at least 0 and below 1, got {decay!r}")
+        self.net, self.decay, self.t = net.copy(), decay, 0
+
+    def update(self, net):
+        """Move the average towards the network as it is now."""
+        self.t += 1
+        d = min(self.decay, (1 + self.t) / (10 + self.t))
+        average = self.net.theta
+        average *= d
+        average += (1 - d) * net.theta
+        for name, array in self.net.state.items():
+            array[...] = net.state[name]
+
+
 def _vector(grads, net):
     if isinstance(grads, Params):
         return grads.vector
@@ -138,6 +162,17 @@ def exponential(lr, every, factor=0.1):
 def cosine(lr, steps, end=0.0):
     """From lr to end·lr along half a cosine over `steps`, then constant. Loshchilov & Hutter 2017, no restarts."""
     return lambda t: lr * (end + (1 - end) * (1 + cos(pi * min(t / steps, 1))) / 2)
+
+
+def anneal(start, end, steps, share=1.0):
+    """From start to end over the first `share` of `steps`, then constant: geometrically, or linearly if one is 0."""
+    if min(start, end) < 0:
+        raise ConfigError(f"expected to anneal between numbers ≥ 0, got {start!r} and {end!r}")
+
+    def at(t):
+        done = min(t / max(share * steps, 1), 1)
+        return start * (end / start)**done if start and end else start + (end - start) * done
+    return at
 
 
 _SCHEDULES = {

@@ -6,10 +6,11 @@ from .conv2d import Conv2D
 from .conv_transpose2d import ConvTranspose2D
 from .dense import Dense
 from .dropout import Dropout
+from .fourier import Fourier
 from .norm import BatchNorm
 from .pool import AvgPool2D, MaxPool2D, UpSampling2D
 from .shape import Flatten, Reshape
 
 __all__ = ["Affine", "AvgPool2D", "BatchNorm", "Conv2D", "ConvTranspose2D", "Dense", "Dropout", "Flatten",
-           "Layer", "LeakyReLU", "MaxPool2D", "Pointwise", "ReLU", "Reshape", "Sigmoid", "Softplus", "Tanh",
+           "Fourier", "Layer", "LeakyReLU", "MaxPool2D", "Pointwise", "ReLU", "Reshape", "Sigmoid", "Softplus", "Tanh",
            "UpSampling2D"]

@@ -1,0 +1,51 @@
+"""Fourier features: sines and cosines of the coordinates, beside the coordinates."""
+
+from ..backend import array_module
+from .base import Layer
+
+
+class Fourier(Layer):
+    """y = [x, sin(ω₀x), cos(ω₀x), sin(ω₁x), …] with ω_k = π·2ᵏ, k < octaves: for points in the plane.
+
+    Small networks learn low frequencies first; these inputs let D resolve narrow modes (Tancik et al. 2020).
+    Each part is pointwise in x, so with p′ and p″ the derivatives of the part p:
+
+        dx = Σ_p p′·dy_p        ty_p = p′·tx        dx = Σ_p p′·dy_p + p″·tx·dty_p,   dtx = Σ_p p′·dty_p
+
+    x (N, d) -> y (N, d·(1 + 2·octaves)).
+    """
+
+    def __init__(self, octaves=4):
+        self.omega = [3.141592653589793 * 2**k for k in range(octaves)]
+        super().__init__()
+
+    def forward(self, x, train=True, rng=None):
+        self.expect(x, "N", "d")
+        xp = array_module(x)
+        waves = [(xp.sin(w * x), xp.cos(w * x)) for w in self.omega]
+        y = xp.concatenate([x, *(part for wave in waves for part in wave)], axis=1)
+        first = [xp.ones_like(x)] + [d for w, (s, c) in zip(self.omega, waves) for d in (w * c, -w * s)]
+        second = [xp.zeros_like(x)] + [d for w, (s, c) in zip(self.omega, waves) for d in (-w * w * s, -w * w * c)]
+        return y, (xp.concatenate(first, axis=1), xp.concatenate(second, axis=1), x.shape)
+
+    def backward(self, dy, cache, grads=None):
+        first, _, shape = cache
+        return self._sum(first * dy, shape)
+
+    def jvp(self, tx, cache):
+        first, _, _ = cache
+        tx = self._repeat(tx)
+        return first * tx, tx
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+        first, second, shape = cache
+        return self._sum(first * dy + second * tcache * dty, shape), self._sum(first * dty, shape)
+
+    def _repeat(self, x):
+        return array_module(x).concatenate([x] * (1 + 2 * len(self.omega)), axis=1)
+
+    def _sum(self, d, shape):
+        return d.reshape(len(d), -1, shape[1]).sum(1)
+
+    def __repr__(self):
+        return f"Fourier({len(self.omega)} octaves)"

@@ -1,0 +1,210 @@
+"""Gradient penalties, exact to second order by the two-stream protocol.
+
+A penalty is a function φ of v = ∇ₓ Σₙ D(xₙ), D giving logits. With u = ∂φ/∂v held constant,
+
+    ∂φ/∂θ = ∂/∂θ ⟨u, ∇ₓ ΣD⟩ = ∂/∂θ Σₙ (the derivative of D along u)
+
+so, after a forward pass:  v = backward(1);  u from φ;  push u forward with jvp;  then reverse mode through the push,
+jvp_backward(dy = 0, dty = 1). If dy is the loss's gradient instead of 0, the same pass does the loss's backward too:
+the two are fused, exactly. A free oracle: the dtx which jvp_backward returns equals v.
+
+    zero-centred   φ = (γ/2)·meanₙ‖vₙ‖²              u = (γ/N)·v
+    one-centred    φ = λ·meanₙ(‖vₙ‖ − 1)²            u = (2λ/N)·(1 − 1/‖vₙ‖)·vₙ, and 0 where ‖vₙ‖ = 0
+    one-sided      φ = λ·meanₙ max(0, ‖vₙ‖ − 1)²     the same u where ‖vₙ‖ > 1, else 0
+
+Norms sum over everything but the batch. Where v is taken:
+
+    r1           zero-centred, at real samples                         Mescheder et al. 2018, eq. 9
+    r2           zero-centred, at generated samples (constants: R2 does not reach G)   ibid., eq. 10
+    wgan_gp      one-centred, at x̂ = εx + (1 − ε)x̃, one ε ~ U(0, 1) a sample       Gulrajani et al. 2017, Alg. 1
+    wgan_lp      one-sided, at the same points                         Petzka et al. 2018
+    dragan       one-centred, at x + α·δ, δ = ½·std(x)·U(0, 1), one α ~ U(0, 1) a sample   Kodali et al. 2017
+    zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019
+"""
+
+from . import backend
+from .backend import array_module
+from .errors import ConfigError, ShapeError, choose
+from .layers import Sigmoid
+from .ops.init import generator
+from .ops.pointwise import sigmoid
+
+
+def zero_centred(v, gamma):
+    """φ = (γ/2)·meanₙ‖vₙ‖² and u = ∂φ/∂v.  v (N, …) -> value (0-d), u (N, …)."""
+    n = len(v)
+    return (0.5 * gamma / n) * (v * v).sum(), (gamma / n) * v
+
+
+def one_centred(v, lam, one_sided=False):
+    """φ = λ·meanₙ(‖vₙ‖ − 1)² and u = ∂φ/∂v; one_sided: only norms above 1 count.  v (N, …) -> value, u."""
+    xp, n = array_module(v), len(v)
+    norm = xp.sqrt((v * v).sum(tuple(range(1, v.ndim)), keepdims=True))
+    excess = norm - 1
+    if one_sided:
+        excess = xp.maximum(excess, 0)
+    safe = xp.where(norm > 0, norm, xp.ones_like(norm))   # v = 0 has no direction: u = 0 there
+    return (lam / n) * (excess * excess).sum(), (2 * lam / n) * (excess / safe) * v
+
+
+def _reverse(D, cache, d_logits, phi, grads):
+    """The reverse pass of loss and penalty in one; returns φ's value. d_logits: the loss's gradient, or 0s."""
+    ones = array_module(d_logits).ones_like(d_logits)
+    value, u = phi(D.backward(ones, cache))
+    _, tcache = D.jvp(u, cache)
+    D.jvp_backward(d_logits, ones, cache, tcache, grads)
+    return value
+
+
+def _at(D, x, phi, grads, rng):
+    _check(D)
+    logits, cache = D.forward(x, rng=rng)
+    return _reverse(D, cache, 0 * logits, phi, grads)
+
+
+def r1(D, x, gamma, grads, rng=None):
+    """(γ/2)·meanₙ‖∇ₓD(xₙ)‖² at real x (N, …): adds ∂/∂θ into grads, returns the value (0-d).
+
+    Raises ConfigError for γ < 0 or a D that ends in Sigmoid.
+    """
+    _weight("gamma", gamma)
+    return _at(D, x, lambda v: zero_centred(v, gamma), grads, rng)
+
+
+def r2(D, x_fake, gamma, grads, rng=None):
+    """As r1, at generated samples, which are constants here: nothing reaches G."""
+    return r1(D, x_fake, gamma, grads, rng)
+
+
+def wgan_gp(D, x_real, x_fake, lam, grads, eps=None, rng=None, one_sided=False):
+    """λ·meanₙ(‖∇D(x̂ₙ)‖ − 1)² at x̂ = εx + (1 − ε)x̃: adds ∂/∂θ into grads, returns the value.
+
+    x_real, x_fake (N, …) of one shape; eps (N,) or (N, 1, …) in [0, 1], default drawn from rng, one a sample.
+    """
+    _weight("lam", lam)
+    x = between(x_real, x_fake, eps, rng)
+    return _at(D, x, lambda v: one_centred(v, lam, one_sided), grads, rng)
+
+
+def dragan(D, x, lam, grads, rng=None):
+    """λ·meanₙ(‖∇D(xₙ + αₙδ)‖ − 1)² near real x: adds ∂/∂θ into grads, returns the value."""
+    _weight("lam", lam)
+    rng = generator(rng)
+    return _at(D, around(x, rng), lambda v: one_centred(v, lam), grads, rng)
+
+
+def zero_gp(D, x_real, x_fake, gamma, grads, eps=None, rng=None):
+    """(γ/2)·meanₙ‖∇D(x̂ₙ)‖² between real and generated: adds ∂/∂θ into grads, returns the value."""
+    _weight("gamma", gamma)
+    return _at(D, between(x_real, x_fake, eps, rng), lambda v: zero_centred(v, gamma), grads, rng)
+
+
+def between(x_real, x_fake, eps=None, rng=None):
+    """x̂ = εx + (1 − ε)x̃ with one ε a sample."""
+    if x_real.shape != x_fake.shape:
+        raise ShapeError(f"expected as many real as generated samples, got {x_real.shape} and {x_fake.shape}; "
+                         f"use batches of one size")
+    if eps is None:
+        eps = _uniform(x_real, (len(x_real),), rng)
+    if eps.size != len(x_real):
+        raise ShapeError(f"expected one eps a sample, {len(x_real)} of them, got shape {eps.shape}")
+    eps = eps.reshape(-1, *[1] * (x_real.ndim - 1)).astype(x_real.dtype)
+    return eps * x_real + (1 - eps) * x_fake
+
+
+def around(x, rng=None):
+    """x + α·δ with δ = ½·std(x)·U(0, 1) for each number and one α ~ U(0, 1) a sample."""
+    rng = generator(rng)
+    alpha = _uniform(x, (len(x), *[1] * (x.ndim - 1)), rng)
+    return x + alpha * (0.5 * x.std()) * _uniform(x, x.shape, rng)
+
+
+def _uniform(like, shape, rng):
+    return backend.to(generator(rng).random(shape, like.dtype), backend.name_of(like))
+
+
+def generator_penalty(D, cache, logits, lam):
+    """λ·meanₙ‖∇ₓ log D(xₙ)‖² at x = G(z), as a penalty on the generator: its value and gradient with respect to x.
+
+    With ∇ₓ log σ(l) = σ(−l)·∇ₓl and s = σ(−l):  φ = (λ/N) Σ sₙ²‖vₙ‖² depends on v and on l, so
+
+        u = ∂φ/∂v = (2λ/N)·s²·v,        ∂φ/∂l = (2λ/N)·s·s′·‖v‖² = −(2λ/N)·s²(1 − s)·‖v‖²
+
+    and the gradient with respect to x is the dx of jvp_backward(∂φ/∂l, 1). Hand it to G.backward.
+
+    cache, logits (N, 1): of D.forward(x) -> value (0-d), dx (N, …). D's own gradients are not touched.
+    Raises ConfigError for λ < 0 or a D that ends in Sigmoid.
+    """
+    _check(D)
+    _weight("lam", lam)
+    xp, n = array_module(logits), len(logits)
+    ones = xp.ones_like(logits)
+    v, s = D.backward(ones, cache), sigmoid(-logits)
+    square = (v * v).sum(tuple(range(1, v.ndim))).reshape(logits.shape)
+    _, tcache = D.jvp((2 * lam / n) * (s * s).reshape(-1, *[1] * (v.ndim - 1)) * v, cache)
+    dx, _ = D.jvp_backward((-2 * lam / n) * s * s * (1 - s) * square, ones, cache, tcache)
+    return (lam / n) * (s * s * square).sum(), dx
+
+
+class Penalty:
+    """One or several penalties for the discriminator's step, fused with the loss where they share its points.
+
+    names   as in "r1+r2": joined by "+"; of those in `penalties.names`
+    weight  γ or λ, a number ≥ 0 or a schedule: a function of the steps done so far -> number. None: the source's
+    """
+
+    def __init__(self, names, weight=None):
+        self.names = tuple(name.strip().replace("-", "_") for name in names.split("+"))
+        for name in self.names:
+            choose("penalty", name, _DEFAULTS)
+        if len(set(self.names)) < len(self.names):
+            raise ConfigError(f"expected each penalty once, got {names!r}")
+        if weight is not None and not callable(weight):
+            _weight("gamma", weight)
+        self.weight = weight
+
+    def backward(self, D, real, fake, grads, rng, t):
+        """The whole reverse pass of D's step: loss and penalties; returns the sum of the penalties' values.
+
+        real, fake: (x, d_logits, cache) of the two batches; t: steps done so far.
+        """
+        total = 0.0
+        fused = {"r1": real, "r2": fake}
+        for name, (_, d_logits, cache) in fused.items():
+            if name in self.names:
+                gamma = self._at(name, t)
+                total = total + _reverse(D, cache, d_logits, lambda v: zero_centred(v, gamma), grads)
+            else:
+                D.backward(d_logits, cache, grads)
+        for name in self.names:
+            if name not in fused:
+                total = total + _ELSEWHERE[name](D, real[0], fake[0], self._at(name, t), grads, rng)
+        return total
+
+    def _at(self, name, t):
+        weight = self.weight if self.weight is not None else _DEFAULTS[name]
+        return float(weight(t) if callable(weight) else weight)
+
+
+_DEFAULTS = {"r1": 1.0, "r2": 1.0, "wgan_gp": 10.0, "wgan_lp": 10.0, "dragan": 10.0, "zero_gp": 10.0}
+_ELSEWHERE = {
+    "wgan_gp": lambda D, x, x_fake, lam, grads, rng: wgan_gp(D, x, x_fake, lam, grads, rng=rng),
+    "wgan_lp": lambda D, x, x_fake, lam, grads, rng: wgan_gp(D, x, x_fake, lam, grads, rng=rng, one_sided=True),
+    "dragan": lambda D, x, x_fake, lam, grads, rng: dragan(D, x, lam, grads, rng),
+    "zero_gp": lambda D, x, x_fake, gamma, grads, rng: zero_gp(D, x, x_fake, gamma, grads, rng=rng),
+}
+names = tuple(_DEFAULTS)
+
+
+def _weight(name, value):
+    if not 0 <= value < float("inf"):
+        raise ConfigError(f"expected the penalty's {name} to be ≥ 0, got {value!r}")
+
+
+def _check(D):
+    layers = getattr(D, "layers", [])
+    if layers and isinstance(layers[-1], Sigmoid):
+        raise ConfigError("a penalty expected a D that gives logits, got one that ends in Sigmoid; leave that out")
+
+
+check = _check
