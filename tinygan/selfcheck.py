@@ -3,8 +3,9 @@
 import numpy as np
 
 from . import gradcheck, losses, models
-from .layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D,
-                     ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D)
+from .layers import (Augment, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier,
+                     LeakyReLU, MaxPool2D, MinibatchStd, Pack, ReLU, Reshape, Sigmoid, Softplus, SpectralNorm,
+                     Tanh, UpSampling2D)
 from .net import Sequential
 
 # (layer, shape of x, train): each layer, in each of its modes.
@@ -31,6 +32,12 @@ LAYERS = [
     (Tanh(), (4, 6), True),
     (Sigmoid(), (4, 6), True),
     (Softplus(), (4, 6), True),
+    (Fourier(2), (4, 2), True),
+    (SpectralNorm(Dense(4, 3)), (3, 4), False),
+    (SpectralNorm(Conv2D(2, 3, 3, stride=2)), (2, 4, 5, 2), False),
+    (Pack(2), (4, 2, 3, 2), True),
+    (MinibatchStd(), (4, 2, 3, 2), True),
+    (Augment(), (3, 8, 9, 2), True),
 ]
 
 # D after G, end to end: all parameters of both, through every layer between.
