@@ -11,8 +11,8 @@ ROOT = Path(tinygan.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # Each imports only from those before it.
 ORDER = ["errors", "backend", "params", "ops", "kernels", "layers", "net", "losses", "optim", "latent", "penalties",
-         "gan", "gradcheck", "models", "selfcheck", "files", "data", "metrics", "plots", "checkpoint", "run", "cli",
-         "__init__", "__main__"]
+         "gan", "gradcheck", "models", "selfcheck", "files", "data", "checkpoint", "classifier", "metrics", "guards",
+         "plots", "run", "cli", "__init__", "__main__"]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 ids = lambda path: str(path.relative_to(ROOT))
 
@@ -56,7 +56,8 @@ def test_no_autograd(path):
 
 
 # The loops of ops and layers: over kernel taps, parameters, axes; never over samples, pixels or channels.
-LOOPS = {"ops/windows.py": 3, "ops/random.py": 2, "layers/base.py": 1, "layers/pool.py": 1}
+LOOPS = {"ops/windows.py": 3, "ops/random.py": 2, "layers/base.py": 1, "layers/pool.py": 1,
+         "layers/spectral.py": 1, "layers/augment.py": 1}
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.parent.name in ("ops", "layers")], ids=ids)

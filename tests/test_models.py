@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan import losses, models
-from tinygan.errors import ConfigError
+from tinygan.errors import ConfigError, ShapeError
 
 # Parameters counted by hand: weights, then biases or γ and β.
 COUNTS = {
@@ -15,6 +15,7 @@ COUNTS = {
                    + 25 * 32, 25 * 64 + 64 + 25 * 64 * 128 + 128 + 7 * 7 * 128 + 1),
     "dcgan_small": (100 * 3136 + 2 * 3136 + 25 * 64 * 32 + 2 * 32 + 25 * 32 * 16 + 2 * 16 + 25 * 16,
                     25 * 16 + 16 + 25 * 16 * 32 + 32 + 7 * 7 * 32 + 1),
+    "mixture": (2 * 256 + 256 + 256 * 256 + 256 + 256 * 2 + 2, 18 * 256 + 256 + 256 * 256 + 256 + 256 + 1),
     "points": (2 * 128 + 128 + 128 * 128 + 128 + 128 * 2 + 2, 2 * 128 + 128 + 128 * 128 + 128 + 128 + 1),
 }
 
@@ -31,7 +32,7 @@ def test_sizes(name):
     assert (G.theta.size, D.theta.size) == COUNTS[name]
     x, logits = run(G, D)
     assert x.shape == (2, *D.input_shape) and logits.shape == (2, 1) and x.dtype == np.float32
-    assert name == "points" or (x.shape[1:] == (28, 28, 1) and abs(x).max() <= 1)
+    assert len(D.input_shape) == 1 or (x.shape[1:] == (28, 28, 1) and abs(x).max() <= 1)
 
 
 @pytest.mark.parametrize("name", ["mlp", "dcgan", "dcgan_deep"])
@@ -59,6 +60,21 @@ def test_hyper_parameters_of_the_sources():
 def test_dcgan_initialisation_is_an_option():
     G, D = models.dcgan(rng=0, init="dcgan")
     assert abs(G.params["4.W"].std() - 0.02) < 1e-3 and abs(D.params["3.W"].std() - 0.02) < 1e-3
+
+
+@pytest.mark.parametrize("name", models.names)
+def test_options_of_the_discriminator(name):
+    small = {"width": 0.1, "pack": 2, "spectral": True, "minibatch_std": True}
+    small.update({"augment": "translation,cutout"} if len(models.get(name).build()[1].input_shape) == 3 else {})
+    G, D = models.get(name).build(rng=0, **small)
+    x, logits = run(G, D, 6)
+    assert logits.shape == (3, 1)
+    kinds = [type(layer).__name__ for layer in D.layers]
+    assert kinds[-2:] == ["MinibatchStd", "SpectralNorm"] and kinds.count("Pack") == 1 and "Dense" not in kinds
+    with pytest.raises(ShapeError, match="a multiple of 2, got 5"):
+        run(G, D, 5)
+    with pytest.raises(ConfigError, match="unknown option 'depth'"):
+        models.get(name).build(depth=3)
 
 
 def test_a_fresh_discriminator_is_undecided():

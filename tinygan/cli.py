@@ -1,7 +1,7 @@
 """The command line: tinygan train | sample | gradcheck | info.
 
-Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 bad input,
-130 stopped by Ctrl-C (what there was is kept).
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 bad input, 3 training
+diverged (the last good weights are kept), 130 stopped by Ctrl-C (what there was is kept).
 """
 
 import argparse
@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, backend, data, latent, losses, models, optim, plots
+from . import __version__, backend, data, latent, losses, models, optim, penalties, plots
 from . import run as runs
 from .errors import ConfigError, TinyganError
 from .files import atomic
+from .guards import Diverged
 
 
 def main(argv=None):
@@ -26,6 +27,9 @@ def main(argv=None):
     args = _parser().parse_args(argv)
     try:
         return args.command(args) or 0
+    except Diverged as error:
+        print(f"tinygan: error: {error}", file=sys.stderr)
+        return 3
     except TinyganError as error:
         print(f"tinygan: error: {error}", file=sys.stderr)
         return 2
@@ -78,7 +82,8 @@ def _add_train(commands):
   tinygan train                                        a small DCGAN on the bundled digits, about a minute
   tinygan train --model mlp --epochs 100               the MLP GAN
   tinygan train --model dcgan --data idx:my/mnist      the full DCGAN on IDX files
-  tinygan train --data ring --steps 5000               a mixture of 8 Gaussians""")
+  tinygan train --data ring --steps 5000               a mixture of 8 Gaussians
+  tinygan train --loss relativistic --penalty r1+r2 --gamma 1:0.1 --beta1 0 --average 0.999""")
     add = train.add_argument
     add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
         "(default dcgan_small, and points for 2-D data)")
@@ -102,6 +107,17 @@ def _add_train(commands):
     add("--k", type=_at_least(int, 1), default=1, help="discriminator steps in each step (default 1)")
     add("--m", type=_at_least(int, 1), default=1, help="generator steps in each step (default 1)")
     add("--seed", type=_at_least(int, 0), default=0, help="the same seed gives the same run (default 0)")
+    add("--penalty", metavar="NAMES", help="gradient penalties on D, joined by +: " + ", ".join(penalties.names))
+    add("--gamma", metavar="γ", help="weight of the penalties: a number, or start:end over the run\n"
+        "(default 1 for r1, r2; 10 for the others)")
+    add("--g-penalty", type=float, default=0.0, metavar="λ", help="of λ·E‖∇ log D(x)‖² at x = G(z), for G (default 0)")
+    add("--average", type=float, default=0.0, metavar="DECAY", help="sample from a moving average of G's weights")
+    add("--noise-std", metavar="σ", help="instance noise on all that D sees: a number, or start:end")
+    add("--clip", type=_above(0), metavar="C", help="clip D's weights to [−C, C]")
+    add("--augment", metavar="KINDS", help="what D sees is changed at random: some of translation,cutout,brightness")
+    add("--pack", type=_at_least(int, 1), default=1, metavar="M", help="D judges M samples at once (default 1)")
+    add("--spectral", action="store_true", help="spectral normalisation in D")
+    add("--minibatch-std", action="store_true", help="D sees how much the samples of a batch differ")
     add("--backend", default="numpy", metavar="NAME", help="numpy or cupy (default numpy)")
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
     add("--quiet", action="store_true", help="no progress bar")

@@ -5,40 +5,49 @@
 
 `width` scales the number of hidden units or channels: width=0.25 makes a DCGAN that trains in minutes on two
 cores. `image` is the shape (H, W, C) of a sample; for the convolutional ones H and W are multiples of 4.
+
+Every builder takes these options for D, each off by default:
+    augment        kinds of differentiable augmentation, such as "translation,cutout" (layers.Augment)
+    pack           D judges so many samples at once (layers.Pack)
+    spectral       True: every Dense and Conv2D of D under layers.SpectralNorm
+    minibatch_std  True: layers.MinibatchStd before the last Dense
 """
 
 from math import prod
 from typing import Callable, NamedTuple
 
 from .errors import ConfigError, choose
-from .layers import BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, Reshape, Tanh
+from .layers import (Augment, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier, LeakyReLU,
+                     MinibatchStd, Pack, ReLU, Reshape, SpectralNorm, Tanh)
 from .net import Sequential
 from .ops.init import generator
 
 
-def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backend="numpy"):
+def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backend="numpy", **critic):
     """G latent → 256 → 512 → pixels, tanh; D pixels → 256 → 1. After Goodfellow et al. 2014."""
     c = lambda channels: max(1, round(channels * width))
-    pixels = prod(image)
     G = [Dense(latent, c(256)), LeakyReLU(0.2),
          Dense(c(256), c(512)), LeakyReLU(0.2),
-         Dense(c(512), pixels), Tanh(), Reshape(image)]
-    D = [Flatten(), Dense(pixels, c(256)), LeakyReLU(0.2),
-         Dense(c(256), 1)]
+         Dense(c(512), prod(image)), Tanh(), Reshape(image)]
+    D = _critic(image, critic, lambda shape, last: [
+         Flatten(), Dense(prod(shape), c(256)), LeakyReLU(0.2),
+         *last(c(256))])
     return _pair(G, D, (latent,), image, rng, dtype, backend)
 
 
-def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy"):
+def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
+          **critic):
     """The DCGAN for 28×28 digits of the TensorFlow tutorial, after Radford et al. 2016; slope 0.2."""
     c = lambda channels: max(1, round(channels * width))
     G = [*_project(latent, image, c(256), init),
          *_up(c(256), c(128), 1, init),
          *_up(c(128), c(64), 2, init),
          ConvTranspose2D(c(64), image[2], 5, stride=2, bias=False, init=init), Tanh()]
-    return _pair(G, _critic(image, c, init), (latent,), image, rng, dtype, backend)
+    return _pair(G, _convolutional(image, critic, c, init), (latent,), image, rng, dtype, backend)
 
 
-def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy"):
+def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
+               **critic):
     """As `dcgan` with one more transposed convolution to 32 channels; the last then has stride 1."""
     c = lambda channels: max(1, round(channels * width))
     G = [*_project(latent, image, c(256), init),
@@ -46,7 +55,7 @@ def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", 
          *_up(c(128), c(64), 2, init),
          *_up(c(64), c(32), 2, init),
          ConvTranspose2D(c(32), image[2], 5, stride=1, bias=False, init=init), Tanh()]
-    return _pair(G, _critic(image, c, init), (latent,), image, rng, dtype, backend)
+    return _pair(G, _convolutional(image, critic, c, init), (latent,), image, rng, dtype, backend)
 
 
 def dcgan_small(rng=None, width=0.25, **options):
@@ -54,12 +63,24 @@ def dcgan_small(rng=None, width=0.25, **options):
     return dcgan(rng, width, **options)
 
 
-def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy"):
+def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **critic):
     """For 2-D mixtures: G latent → 128 → 128 → 2, D 2 → 128 → 128 → 1. After Srivastava et al. 2017 (VEEGAN)."""
     c = lambda channels: max(1, round(channels * width))
     G = [Dense(latent, c(128), init="he"), ReLU(), Dense(c(128), c(128), init="he"), ReLU(), Dense(c(128), *image)]
-    D = [Dense(*image, c(128), init="he"), LeakyReLU(0.2), Dense(c(128), c(128), init="he"), LeakyReLU(0.2),
-         Dense(c(128), 1)]
+    D = _critic(image, critic, lambda shape, last: [
+         Dense(*shape, c(128), init="he"), LeakyReLU(0.2), Dense(c(128), c(128), init="he"), LeakyReLU(0.2),
+         *last(c(128))])
+    return _pair(G, D, (latent,), image, rng, dtype, backend)
+
+
+def mixture(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **critic):
+    """For narrow 2-D modes: G latent → 256 → 256 → 2; D on Fourier features (Tancik et al. 2020) → 256 → 256 → 1."""
+    c = lambda channels: max(1, round(channels * width))
+    G = [Dense(latent, c(256), init="he"), ReLU(), Dense(c(256), c(256), init="he"), ReLU(), Dense(c(256), *image)]
+    D = _critic(image, critic, lambda shape, last: [
+         Fourier(4), Dense(9 * shape[0], c(256), init="he"), LeakyReLU(0.2),
+         Dense(c(256), c(256), init="he"), LeakyReLU(0.2),
+         *last(c(256))])
     return _pair(G, D, (latent,), image, rng, dtype, backend)
 
 
@@ -75,10 +96,29 @@ def _up(c_in, c_out, stride, init):
     return [ConvTranspose2D(c_in, c_out, 5, stride, bias=False, init=init), BatchNorm(c_out), LeakyReLU(0.2)]
 
 
-def _critic(image, c, init):
-    return [Conv2D(image[2], c(64), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
-            Conv2D(c(64), c(128), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
-            Flatten(), Dense(image[0] // 4 * (image[1] // 4) * c(128), 1, init=init)]
+def _convolutional(image, critic, c, init):
+    return _critic(image, critic, lambda shape, last: [
+        Conv2D(shape[2], c(64), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
+        Conv2D(c(64), c(128), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
+        Flatten(), *last(image[0] // 4 * (image[1] // 4) * c(128), init=init)])
+
+
+def _critic(image, options, layers):
+    """D's layers with the options of the module's head; layers: function (shape of what D sees, last) -> list,
+    where last(n) gives the layers from n features to the logit."""
+    unknown = set(options) - {"augment", "pack", "spectral", "minibatch_std"}
+    if unknown:
+        raise ConfigError(f"unknown option {sorted(unknown)[0]!r} of a model; choose among: augment, pack, spectral, "
+                          f"minibatch_std")
+    augment, pack = options.get("augment"), options.get("pack", 1)
+
+    def last(n, init="glorot"):
+        wide = options.get("minibatch_std", False)
+        return [*([MinibatchStd()] if wide else []), Dense(n + wide, 1, init=init)]
+    body = layers((*image[:-1], image[-1] * pack), last)
+    if options.get("spectral"):
+        body = [SpectralNorm(layer) if isinstance(layer, (Dense, Conv2D)) else layer for layer in body]
+    return [*([Augment(augment)] if augment else []), *([Pack(pack)] if pack != 1 else []), *body]
 
 
 def _pair(G, D, latent, image, rng, dtype, backend):
@@ -98,7 +138,7 @@ class Recipe(NamedTuple):
 
 _RECIPES = {"mlp": Recipe(mlp, 128, 200), "dcgan": Recipe(dcgan, 64, 20), "dcgan_deep": Recipe(dcgan_deep, 64, 20),
             "dcgan_small": Recipe(dcgan_small, 32, 20, lr=1e-3),
-            "points": Recipe(points, 256, 100, lr=1e-3)}
+            "points": Recipe(points, 256, 100, lr=1e-3), "mixture": Recipe(mixture, 256, 100, lr=1e-3, beta1=0.0)}
 names = tuple(_RECIPES)
 
 

@@ -30,6 +30,7 @@ from . import backend, checkpoint, data, losses, models, optim, plots
 from .errors import ConfigError, DataError, MissingError
 from .files import atomic
 from .gan import GAN
+from .guards import Guard
 
 COLUMNS = ("step", "d_loss", "g_loss", "d_real", "d_fake")
 FRAMES = 40     # of progress.gif, over the whole run
@@ -59,9 +60,20 @@ class Config:
     m: int = 1
     seed: int = 0
     backend: str = "numpy"
+    penalty: str = None
+    gamma: str = None          # a number, or "start:end" over the run
+    g_penalty: float = 0.0
+    average: float = 0.0
+    noise_std: str = None      # likewise
+    clip: float = None
+    augment: str = None
+    pack: int = 1
+    spectral: bool = False
+    minibatch_std: bool = False
 
     def __post_init__(self):
-        for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0)]:
+        for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0),
+                            ("pack", 1)]:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and value >= least):
                 raise ConfigError(f"expected {name} to be an integer ≥ {least}, got {value!r}")
@@ -75,13 +87,17 @@ class Config:
         if self.model is None:
             self.model = "points" if len(samples) == 1 else "dcgan_small"
         recipe = models.get(self.model)
-        if len(samples) == 1 and self.model != "points":
+        flat = ("points", "mixture")
+        if len(samples) == 1 and self.model not in flat:
             raise ConfigError(f"model {self.model!r} expected images, got data {self.data!r} of shape {samples} a "
-                              f"sample; use model 'points'")
-        if len(samples) == 3 and self.model == "points":
-            raise ConfigError(f"model 'points' expected data of 2-D points (ring, grid), got {self.data!r}; use "
-                              f"another model: {', '.join(n for n in models.names if n != 'points')}")
+                              f"sample; use model 'points' or 'mixture'")
+        if len(samples) == 3 and self.model in flat:
+            raise ConfigError(f"model {self.model!r} expected data of 2-D points (ring, grid), got {self.data!r}; use "
+                              f"another model: {', '.join(n for n in models.names if n not in flat)}")
         self.batch = self.batch or recipe.batch
+        if self.batch % self.pack:
+            raise ConfigError(f"expected a batch that is a multiple of the pack of {self.pack}, got {self.batch}; "
+                              f"choose another batch or pack")
         self.g_lr, self.d_lr = self.g_lr or recipe.lr, self.d_lr or recipe.lr
         self.beta1 = recipe.beta1 if self.beta1 is None else self.beta1
         return recipe
@@ -129,6 +145,7 @@ class Run:
         self.gan = _build(config, recipe, shape, weights, training, self.steps)
         self.z = self.gan.noise(SHOWN, self.gan.sample_rng)
         self.log, self.pending, self.frames = {name: [] for name in COLUMNS}, [], []
+        self.guard = Guard(self.gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))
         self.interrupted = False
 
     def _length(self, recipe):
@@ -168,7 +185,6 @@ class Run:
                                callbacks=[self.record])
             finally:   # whatever happens, what there is stays
                 self.interrupted = bool(interrupted)
-                self.read_log()
                 if not self.log["step"] or self.gan.steps % self.every:
                     self.look()
                 self.save()
@@ -188,24 +204,28 @@ class Run:
     def read_log(self):
         """Read the pending metrics from the device into the log, and show the last."""
         for step, metrics in self.pending:
+            read = {name: float(value) for name, value in metrics.items()}
             for name in COLUMNS:
-                self.log[name].append(step if name == "step" else float(metrics[name]))
+                self.log[name].append(step if name == "step" else read[name])
         if self.pending:
             self.bar.set_postfix_str("  ".join(f"{label} {self.log[name][-1]:.3f}" for name, label in [
                 ("d_loss", "loss D"), ("g_loss", "G"), ("d_real", "D(x)"), ("d_fake", "D(G(z))")]), refresh=False)
             self.bar.update(len(self.pending))
-        self.pending = []
+            self.pending = []
+            self.guard.check(step, read)
 
     def look(self):
         """The same latents through G as it is now."""
         samples = backend.asnumpy(self.gan.sample(z=self.z))
         real = self.source.sample(1000, np.random.default_rng(0))[0] if samples.ndim == 2 else None
         self.frames.append(plots.picture(samples, real))
+        self.guard.look(self.gan.steps, samples, self.source[:500] if real is None else real)
 
     def save(self):
         """The last look, the weights and the log, each file whole."""
         plots.save_png(self.frames[-1], self.folder / "samples.png")
-        checkpoint.save(self.folder / "weights.npz", G=self.gan.G, D=self.gan.D)
+        checkpoint.save(self.folder / "weights.npz", D=self.gan.D, G=self.gan.G,
+                        **({"average": self.gan.average.net} if self.gan.average else {}))
         with atomic(self.folder / "log.csv", "w") as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
@@ -223,11 +243,27 @@ def _source(name):
 
 def _build(config, recipe, shape, weights, training, steps):
     c = config
-    options = {"width": c.width, "latent": c.latent_dim, "image": tuple(shape)}
+    options = {"width": c.width, "latent": c.latent_dim, "image": tuple(shape), "augment": c.augment, "pack": c.pack,
+               "spectral": c.spectral, "minibatch_std": c.minibatch_std}
     G, D = recipe.build(rng=weights, backend=c.backend, **{k: v for k, v in options.items() if v is not None})
     g_opt, d_opt = (optim.Adam(optim.schedule(c.schedule, lr, n), c.beta1, c.beta2, weight_decay=c.weight_decay)
                     for lr, n in [(c.g_lr, steps * c.m), (c.d_lr, steps * c.k)])
-    return GAN(G, D, losses.get(c.loss, c.smoothing), g_opt, d_opt, c.latent, k=c.k, m=c.m, rng=training)
+    return GAN(G, D, losses.get(c.loss, c.smoothing), g_opt, d_opt, c.latent, k=c.k, m=c.m, rng=training,
+               penalty=c.penalty, gamma=_annealed("gamma", c.gamma, steps), g_penalty=c.g_penalty, average=c.average,
+               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip)
+
+
+def _annealed(name, value, steps):
+    """A number, or "start:end" as a schedule over the run."""
+    if value is None:
+        return None
+    try:
+        numbers = [float(part) for part in str(value).split(":")]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 2 or not all(0 <= n < float("inf") for n in numbers):
+        raise ConfigError(f"expected {name} as a number ≥ 0, or start:end of them, got {value!r}")
+    return numbers[0] if len(numbers) == 1 else optim.anneal(*numbers, steps)
 
 
 def sample(folder, n, seed=None):
@@ -250,7 +286,10 @@ def sample(folder, n, seed=None):
         raise ConfigError(f"expected a number of samples ≥ 1, got {n!r}")
     recipe, config.backend = models.get(config.model), "numpy"
     gan = _build(config, recipe, shape, 0, seed, 1)
-    checkpoint.load(folder / "weights.npz", G=gan.G)
+    if gan.average:
+        checkpoint.load(folder / "weights.npz", average=gan.average.net)
+    else:
+        checkpoint.load(folder / "weights.npz", G=gan.G)
     rng = np.random.default_rng(seed)
     batches = [gan.sample(z=gan.noise(min(256, n - i), rng)) for i in range(0, n, 256)]
     return np.concatenate(batches)

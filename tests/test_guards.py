@@ -1,0 +1,68 @@
+"""Guards: numbers that are not finite stop a run and cost nothing; collapse and a winning D are said once."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from tinygan import GAN, cli, models, run
+from tinygan.guards import Diverged, Guard
+
+
+@pytest.fixture
+def guard():
+    lines = []
+    guard = Guard(GAN(*models.points(rng=0, width=0.05), rng=0), lines.append)
+    guard.lines = lines
+    return guard
+
+
+FINE = {"d_loss": 1.0, "g_loss": 1.0, "d_real": 0.5, "d_fake": 0.5}
+
+
+def test_the_last_good_weights_come_back(guard):
+    G, D = guard.gan.G, guard.gan.D
+    G.theta[...] = 1
+    guard.check(1, FINE)
+    G.theta[...], D.params["2.W"][3, 2] = 2, np.nan
+    with pytest.raises(Diverged, match=r"step 2: a weight is not finite; first in D's 2.W, of layer Dense\(6, 6\)"):
+        guard.check(2, FINE)
+    assert (G.theta == 1).all() and np.isfinite(D.theta).all()
+    with pytest.raises(Diverged, match="step 3: g_loss is nan; first in the loss; .*lower --lr"):
+        guard.check(3, {**FINE, "g_loss": float("nan")})
+
+
+def test_a_discriminator_that_has_won_is_mentioned_once(guard):
+    for step in range(300):
+        guard.check(step, {**FINE, "d_real": 0.999, "d_fake": 0.001})
+    assert len(guard.lines) == 1 and "the discriminator has won" in guard.lines[0]
+
+
+def test_no_alarm_for_a_fair_game(guard):
+    for step in range(300):
+        guard.check(step, {**FINE, "d_real": 0.9, "d_fake": 0.1})
+    real = np.random.default_rng(0).standard_normal((64, 2))
+    guard.look(1, 0.5 * real, real)
+    assert not guard.lines
+
+
+def test_collapse_is_mentioned_once(guard):
+    real = np.random.default_rng(0).standard_normal((64, 2))
+    for step in range(3):
+        guard.look(step, 0.01 * real + 3, real)
+    assert len(guard.lines) == 1 and "mode collapse" in guard.lines[0]
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning",
+                            "ignore:divide:RuntimeWarning")
+def test_a_run_that_diverges(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = cli.main(["train", "--model", "mlp", "--width", "0.1", "--loss", "wasserstein", "--lr", "1e30", "--steps",
+                     "200", "--out", "r", "--quiet"])
+    err = capsys.readouterr().err
+    assert code == 3 and "tinygan: error: step " in err and "the last good weights were kept" in err
+    assert "Traceback" not in err and err.count("\n") == 1
+    assert np.isfinite(run.sample("r", 4)).all()
+    with np.load(tmp_path / "r/weights.npz") as file:
+        assert all(np.isfinite(file[name]).all() for name in file.files)
+    assert len(list(csv.reader((tmp_path / "r/log.csv").read_text().splitlines()))) > 1
