@@ -1,4 +1,4 @@
-"""The command line: tinygan train | sample | gradcheck | info.
+"""The command line: tinygan train | sample | evaluate | gradcheck | info.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 bad input, 3 training
 diverged (the last good weights are kept), 130 stopped by Ctrl-C (what there was is kept).
@@ -64,6 +64,19 @@ def _parser():
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_train(commands)
     _add_sample(commands)
+    score = commands.add_parser(
+        "evaluate", help="how good a run is: figures beside their floors",
+        formatter_class=argparse.RawTextHelpFormatter,
+        description="Draw samples from a run and measure them; each figure stands beside its floor, the same figure\n"
+        "for as many real samples. 2-D mixtures: modes, quality, KL, energy distance. Digits: classes, Fréchet\n"
+        "distance, KID, precision, recall, nearest training image, seen by a small bundled classifier.",
+        epilog="example:\n  tinygan evaluate my-run --held-out idx:my/mnist")
+    score.add_argument("run", metavar="RUN", help="the run's folder")
+    score.add_argument("-n", type=_at_least(int, 1), default=2500, help="how many samples (default 2500)")
+    score.add_argument("--seed", type=_at_least(int, 0), default=0, help="of all draws (default 0)")
+    score.add_argument("--held-out", metavar="NAME", help="unseen real images for the floor, such as idx:FOLDER\n"
+                       "(default: one half of the training data is compared with the other)")
+    score.set_defaults(command=_evaluate)
     check = commands.add_parser("gradcheck", help="check every gradient of the library numerically", description=(
         "Check every layer, every loss and D∘G end to end against five-point differences in float64: backward, jvp, "
         "the adjoint identity, and second order. Exit code 1 if any is wrong."))
@@ -181,6 +194,13 @@ def _sample(args):
     else:
         plots.save_png(plots.picture(samples), out)
     print(out)
+
+
+def _evaluate(args):
+    figures, floors = runs.evaluate(args.run, args.n, args.seed, args.held_out)
+    print(f"{'':<18} {'run':>10} {'floor':>10}")
+    for name, value in figures.items():
+        print(f"{name:<18} {value:>10.4g} {floors[name]:>10.4g}")
 
 
 def _gradcheck(args):

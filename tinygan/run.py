@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import backend, checkpoint, data, losses, models, optim, plots
+from . import backend, checkpoint, data, losses, metrics, models, optim, plots
 from .errors import ConfigError, DataError, MissingError
 from .files import atomic
 from .gan import GAN
@@ -203,8 +203,8 @@ class Run:
 
     def read_log(self):
         """Read the pending metrics from the device into the log, and show the last."""
-        for step, metrics in self.pending:
-            read = {name: float(value) for name, value in metrics.items()}
+        for step, values in self.pending:
+            read = {name: float(value) for name, value in values.items()}
             for name in COLUMNS:
                 self.log[name].append(step if name == "step" else read[name])
         if self.pending:
@@ -293,6 +293,29 @@ def sample(folder, n, seed=None):
     rng = np.random.default_rng(seed)
     batches = [gan.sample(z=gan.noise(min(256, n - i), rng)) for i in range(0, n, 256)]
     return np.concatenate(batches)
+
+
+def evaluate(folder, n=2500, seed=0, held_out=None):
+    """How good a run is: (figures, floors), two dicts of the same names (see `metrics`).
+
+    n: samples to draw; seed: of all draws. The floors are the same figures for as many real samples. For digits,
+    samples and floor are compared with the training images, the floor being n images of held_out, a data name such
+    as idx:FOLDER; without it, one random half of the data is compared with the other.
+    """
+    folder, rng = Path(folder), np.random.default_rng(seed)
+    samples = sample(folder, n, seed)
+    name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["data"]
+    source, _ = _source(name)
+    if isinstance(source, data.Mixture):
+        real = source.sample(n, rng)[0]
+        return metrics.mixture(samples, source, real), metrics.mixture(source.sample(n, rng)[0], source, real)
+    if held_out:
+        unseen, reference = data.load(held_out)[0], source
+        unseen = unseen[rng.permutation(len(unseen))[:n]]
+    else:
+        order = rng.permutation(len(source))
+        reference, unseen = source[order[:len(order) // 2]], source[order[len(order) // 2:]][:n]
+    return metrics.digits(samples, reference), metrics.digits(unseen, reference)
 
 
 @contextmanager

@@ -1,0 +1,117 @@
+"""Metrics: known answers, floors, and what each is there to see."""
+
+import numpy as np
+import pytest
+
+from tinygan import classifier, cli, data, gradcheck, metrics, run
+from tinygan.errors import DataError, ShapeError
+
+
+def test_perfect_samples_of_a_mixture_reach_the_published_floor():
+    for name, modes in (("ring", 8), ("grid", 25)):
+        model = data.stream(name)
+        figures = [metrics.mixture(model.sample(2500, np.random.default_rng(s))[0], model) for s in range(10)]
+        mean = {key: np.mean([f[key] for f in figures]) for key in figures[0]}
+        assert mean["modes"] == modes and abs(mean["high_quality"] - 0.989) < 0.002
+        assert abs(mean["reverse_kl"] - (modes - 1) / 5000) < 0.001      # χ² of K − 1 degrees over 2n
+        assert mean["worst_covariance"] < (1.4 if modes == 8 else 1.8) and abs(mean["energy"]) < 0.002
+
+
+def test_a_mixture_that_misses():
+    model = data.ring()
+    points, component = model.sample(4000, np.random.default_rng(0))
+    half = metrics.mixture(points[component < 4], model)
+    assert half["modes"] == 4 and half["worst_covariance"] == np.inf and half["energy"] > 0.1
+    np.testing.assert_allclose(half["reverse_kl"], np.log(2), atol=0.01)
+    blurred = metrics.mixture(points + 0.03 * np.random.default_rng(1).standard_normal(points.shape), model)
+    assert blurred["high_quality"] < 0.5 and blurred["modes"] == 8
+    narrow = metrics.mixture(model.means[component] + 0.5 * (points - model.means[component]), model)
+    assert narrow["high_quality"] == 1.0 and narrow["worst_covariance"] > 3
+
+
+def test_energy_distance():
+    x = np.random.default_rng(0).standard_normal((400, 2))
+    y = np.random.default_rng(1).standard_normal((500, 2))
+    pairs = lambda a, b: np.linalg.norm(a[:, None] - b, axis=2)
+    expected = 2 * pairs(x, y).mean() - pairs(x, x).sum() / 400 / 399 - pairs(y, y).sum() / 500 / 499
+    np.testing.assert_allclose(metrics.energy_distance(x, y), expected, rtol=1e-6)
+    assert metrics.energy_distance(x, y + 1) > 0.2
+
+
+def test_frechet_distance_of_gaussians():
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((3, 3))
+    x = rng.standard_normal((2000, 3)) @ A
+    assert abs(metrics.frechet_distance(x, x)) < 1e-9
+    np.testing.assert_allclose(metrics.frechet_distance(x, x + [1, 2, 0]), 5, rtol=1e-9)
+    scaled = metrics.frechet_distance(x, 2 * x)     # ‖μ‖² + tr(C + 4C − 4C) = ‖μ‖² + tr C
+    np.testing.assert_allclose(scaled, (x.mean(0)**2).sum() + np.trace(np.cov(x.T)), rtol=1e-9)
+
+
+def test_kernel_distance_is_unbiased():
+    rng = np.random.default_rng(0)
+    same = [metrics.kernel_distance(*rng.standard_normal((2, 100, 4))) for _ in range(200)]
+    assert abs(np.mean(same)) < 4 * np.std(same) / 200**0.5 and min(same) < 0
+    assert metrics.kernel_distance(rng.standard_normal((100, 4)), rng.standard_normal((100, 4)) + 1) > 1
+
+
+def test_precision_and_recall():
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(0, 1, (600, 2)), rng.uniform(0, 1, (600, 2))
+    precision, recall = metrics.precision_recall(a, b)
+    assert precision > 0.9 and recall > 0.9
+    precision, recall = metrics.precision_recall(a[a[:, 0] < 0.5], b)         # half is not drawn
+    assert precision > 0.9 and 0.4 < recall < 0.6
+    precision, recall = metrics.precision_recall(np.r_[a, a + 10], b)          # half is not real
+    assert 0.45 < precision < 0.55 and recall > 0.9
+
+
+def test_cross_entropy():
+    labels, logits = np.array([1, 0, 2]), np.random.default_rng(0).standard_normal((3, 4))
+    loss, _ = classifier.cross_entropy(logits, labels)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(loss, -np.log(p[range(3), labels]).mean())
+    gradcheck.check_loss(lambda l: classifier.cross_entropy(l, labels), logits).raise_if_wrong()
+    assert np.isfinite(classifier.cross_entropy(1e4 * logits, labels)[0])
+
+
+def test_the_bundled_classifier():
+    images, labels = data.load("mnist5k")
+    features, p = classifier.look(images[::10])
+    assert features.shape == (500, classifier.FEATURES) and np.allclose(p.sum(1), 1)
+    assert (p.argmax(1) == labels[::10]).mean() > 0.985      # held-out accuracy is in classifier.txt
+    text = classifier.WEIGHTS.with_suffix(".txt").read_text()
+    import hashlib
+    assert hashlib.sha256(classifier.WEIGHTS.read_bytes()).hexdigest() in text and "10,000 test images" in text
+    with pytest.raises(ShapeError, match="it knows MNIST only"):
+        classifier.look(np.zeros((2, 32, 32, 1), np.float32))
+
+
+def test_digits():
+    images, labels = data.load("mnist5k")
+    a, b = images[::2][:1000 * 5:3], images[1::2][::3]
+    same = metrics.digits(a, b)
+    assert same["classes"] == 10 and same["total_variation"] < 0.05 and same["precision"] > 0.8 < same["recall"]
+    threes = metrics.digits(images[labels == 3], b)
+    assert threes["classes"] == 1 and abs(threes["total_variation"] - 0.9) < 0.03
+    assert threes["frechet"] > 10 * same["frechet"] and threes["recall"] < 0.4
+    copies = metrics.digits(b, b)
+    assert copies["nearest"] < 0.1 * same["nearest"] and abs(copies["frechet"]) < 1e-6
+    noise = metrics.digits(np.random.default_rng(0).uniform(-1, 1, (300, 28, 28, 1)).astype("float32"), b)
+    assert noise["precision"] < 0.2 and noise["kid"] > 10 * abs(same["kid"])
+    with pytest.raises(DataError, match="at least 100 digits"):
+        metrics.digits(a[:50], b)
+
+
+def test_evaluate_prints_figures_beside_floors(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run.train("ring", quiet=True, data="ring", steps=5)
+    run.train("mlp", quiet=True, model="mlp", width=0.1, steps=5)
+    for folder, names in [("ring", ("modes", "reverse_kl")), ("mlp", ("frechet", "precision", "nearest"))]:
+        assert cli.main(["evaluate", folder, "-n", "300"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split() == ["run", "floor"]
+        table = {line.split()[0]: list(map(float, line.split()[1:])) for line in lines[1:]}
+        assert set(names) <= set(table) and all(len(row) == 2 for row in table.values())
+    assert table["frechet"][0] > 5 * table["frechet"][1]      # five steps are not enough
+    assert cli.main(["evaluate", "gone"]) == 2
