@@ -63,9 +63,14 @@ def main():
     perfect = [list(metrics.mixture(mixture.sample(2500, np.random.default_rng(s))[0], mixture).values())
                for s in range(100, 120)]
     for name, table in (("ours", rows), ("perfect", perfect)):
-        mean, error = np.mean(table, 0), np.std(table, 0, ddof=1) / len(table)**0.5 if len(table) > 1 else 0 * np.mean(
-            table, 0)
-        row(name, [f"{m:.4f} ± {e:.4f}" for m, e in zip(mean, error)])
+        row(name, [_mean(column) for column in zip(*table)])
+
+
+def _mean(values):
+    """Mean ± standard error; plainly the mean where one is infinite (a missed mode) or there is one only."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return f"{np.mean(values):.4f}"
+    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1) / len(values)**0.5:.4f}"
 
 
 if __name__ == "__main__":
