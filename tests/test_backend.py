@@ -75,6 +75,17 @@ def test_why_cupy_cannot_compute(monkeypatch):
     assert backend.why_not("cupy") is None and backend.get("cupy") is working
 
 
+def test_a_usable_backend_is_asked_once(monkeypatch):
+    """The question computes on the device and waits for it; a transfer must not."""
+    asked = []
+    module = _cupy(lambda: asked.append(1) or 1, lambda n: strict.asarray(np.ones(n)))
+    module.asarray, module.ndarray = strict.asarray, strict.ndarray
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    for _ in range(3):
+        backend.to(np.ones(2), "cupy")
+    assert len(asked) == 1
+
+
 def test_unknown_backend():
     with pytest.raises(BackendError, match="backend 'tpu' is not usable here: unknown backend; choose one of: numpy"):
         backend.get("tpu")

@@ -16,6 +16,7 @@ from .errors import BackendError, DtypeError
 # name -> the module that implements NumPy's interface. `register` adds to it.
 _MODULES = {"numpy": "numpy", "cupy": "cupy"}
 _DTYPES = ("float32", "float64")
+_checked = {}   # name -> module, of those found usable
 
 
 def register(name, module):
@@ -51,11 +52,15 @@ def why_not(name):
 
 def get(name):
     """The array module of a backend by name; BackendError says why if it cannot be used."""
+    known = _checked.get(name)
+    if known is not None and sys.modules.get(name) is known:
+        return known               # asked before: asking again would wait for the device at every transfer
     reason = why_not(name)
     if reason:
         raise BackendError(f"backend {name!r} is not usable here: {reason}; backend 'numpy' always is")
     module = _MODULES[name]
-    return importlib.import_module(module) if isinstance(module, str) else module
+    _checked[name] = importlib.import_module(module) if isinstance(module, str) else module
+    return _checked[name]
 
 
 def name_of(x):

@@ -150,8 +150,9 @@ class Sequential(Layer):
             raise BackendError(f"the network lives on {backend.name_of(self.theta)!r}, x on {backend.name_of(x)!r}; "
                                f"use backend.to(x, {backend.name_of(self.theta)!r})")
         if x.dtype != self.theta.dtype:
+            other = f", or network.astype({x.dtype.name!r})" if x.dtype.kind == "f" else ""
             raise DtypeError(f"the network expected {self.theta.dtype}, got {x.dtype}; use "
-                             f"x.astype({self.theta.dtype.name!r}), or network.astype({x.dtype.name!r})")
+                             f"x.astype({self.theta.dtype.name!r}){other}")
 
     def _same_shape(self, name, d, cache):
         caches, shape = cache
