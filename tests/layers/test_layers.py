@@ -128,3 +128,20 @@ def test_batch_norm_statistics():
     layer.forward(x, train=False)
     for name in before:
         np.testing.assert_array_equal(layer.state[name], before[name])
+
+
+@given(case=st.sampled_from(selfcheck.LAYERS), dtype=st.sampled_from(["float32", "float64"]), n=st.integers(1, 3),
+       seed=seed)
+def test_the_dtype_of_x_is_that_of_everything(case, dtype, n, seed):
+    """A layer on its own computes in the dtype of x, and both dtypes agree to float32's precision."""
+    layer, shape, train = case
+    x = np.random.default_rng(seed).standard_normal((n * shape[0], *shape[1:]))
+    exact, _ = layer.copy().forward(x, train, np.random.default_rng(seed))
+    one = layer.copy()
+    y, cache = one.forward(x.astype(dtype), train, np.random.default_rng(seed))
+    grads = {name: array.astype(dtype) for name, array in one.zero_grads().items()}
+    dx = one.backward(np.ones_like(y), cache, grads)
+    ty, tcache = one.jvp(x.astype(dtype), cache)
+    arrays = [y, dx, ty, *one.jvp_backward(y, ty, cache, tcache, grads), *grads.values()]
+    assert all(array.dtype == dtype for array in arrays)
+    np.testing.assert_allclose(y, exact, rtol=1e-3, atol=1e-3)
