@@ -29,7 +29,7 @@ def grid(images, columns=None, scale=2):
 def scatter(points, real=None, size=480):
     """Points (N, 2) as an RGB picture, on top of `real` ones in grey, whose extent sets the axes."""
     fig = Figure(figsize=(size / 100, size / 100), dpi=100)
-    ax = fig.add_axes((0.08, 0.06, 0.9, 0.9))
+    ax = fig.add_axes((0.1, 0.06, 0.88, 0.9))
     frame = points if real is None else real
     if real is not None:
         ax.scatter(*real.T, s=4, color=_GREY, linewidths=0, label="real")

@@ -34,7 +34,7 @@ from .guards import Guard
 
 COLUMNS = ("step", "d_loss", "g_loss", "d_real", "d_fake")
 FRAMES = 40     # of progress.gif, over the whole run
-SHOWN = 64      # samples in samples.png and progress.gif
+SHOWN = 64      # images in samples.png and progress.gif; of points 1,000
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Run:
             self.source, config.batch, shuffle)
         self.steps = self._length(recipe)
         self.gan = _build(config, recipe, shape, weights, training, self.steps)
-        self.z = self.gan.noise(SHOWN, self.gan.sample_rng)
+        self.z = self.gan.noise(SHOWN if len(shape) == 3 else 1000, self.gan.sample_rng)
         self.log, self.pending, self.frames = {name: [] for name in COLUMNS}, [], []
         self.guard = Guard(self.gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))
         self.interrupted = False
