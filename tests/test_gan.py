@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import strict
-from tinygan import GAN, Sequential, backend, data, every, losses, models, optim
+from tinygan import GAN, Sequential, backend, data, every, losses, models, optim, penalties
 from tinygan.errors import ConfigError, DtypeError, ShapeError
 from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh
 
@@ -150,6 +150,62 @@ def test_train_ends_by_steps_epochs_or_a_condition():
     gan = tiny(k=3)
     gan.train(batches, epochs=2)
     assert gan.steps == 2 and gan.d_opt.t == 6 and gan.g_opt.t == 2
+
+
+def test_the_generators_step_with_its_penalty_follows_the_gradient():
+    """−log D(G(z)) + λ‖∇ log D‖², all of G's parameters, by differences of both parts."""
+    lam = 0.7
+    gan = tiny(g_penalty=lam)
+    before = gan.G.theta.copy()
+    gan.g_step(6)
+
+    def value():
+        again = tiny()
+        again.G.theta = moving
+        x, _ = again.G.forward(again.noise(6), rng=again.rng)
+        logits, cache = again.D.forward(x, rng=again.rng)
+        phi, _ = penalties.generator_penalty(again.D, cache, logits, lam)
+        return float(again.loss.g_loss(logits)[0] + phi)
+    moving = before.copy()
+    expected = numerical(moving, value)
+    assert abs(before - gan.G.theta - expected).max() <= 1e-8 * abs(expected).max()
+    plain = tiny()
+    plain.g_step(6)
+    assert abs(plain.G.theta - gan.G.theta).max() > 1e-4
+
+
+def test_averaged_weights_draw_the_samples():
+    gan = tiny(lr=0.1, average=0.9)
+    average = gan.G.theta.copy()
+    for t in range(1, 6):
+        gan.step(real())
+        d = min(0.9, (1 + t) / (10 + t))
+        average = d * average + (1 - d) * gan.G.theta
+    np.testing.assert_allclose(gan.average.net.theta, average, rtol=1e-12)
+    z = np.random.default_rng(0).standard_normal((3, 3))
+    np.testing.assert_array_equal(gan.sample(z=z), gan.average.net.forward(z, train=False)[0])
+    assert (gan.sample(z=z) != gan.G.forward(z, train=False)[0]).any()
+    assert (gan.average.net.state["1.mean"] == gan.G.state["1.mean"]).all()
+
+
+def test_instance_noise_is_on_all_that_d_sees_and_anneals(monkeypatch):
+    gan, seen = tiny(lr=1e-9, noise_std=optim.anneal(0.5, 0.0, 2)), []
+    monkeypatch.setattr(gan.D, "forward", lambda x, f=gan.D.forward, **k: seen.append(x) or f(x, **k))
+    x = np.zeros((400, 4, 4, 1))
+    for _ in range(3):
+        gan.step(x)
+    noise = [seen[3 * k] for k in range(3)]     # the real batches: zeros, so what is left is the noise
+    assert [round(float(n.std()), 2) for n in noise] == [0.5, 0.25, 0.0]
+    assert abs(seen[1] - seen[2]).max() > 0.1 and not x.any()
+
+
+def test_weight_clipping():
+    gan = tiny(lr=5.0, clip=0.01, loss="wasserstein")
+    gan.step(real())
+    assert abs(gan.D.theta).max() == 0.01 < abs(gan.G.theta).max()
+    for bad in ({"clip": 0}, {"noise_std": -1}, {"g_penalty": -1}, {"average": 1.0}):
+        with pytest.raises(ConfigError):
+            tiny(**bad)
 
 
 def test_errors():

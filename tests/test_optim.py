@@ -121,6 +121,14 @@ def test_schedules():
     np.testing.assert_allclose(before - network.theta, 1 + 0.5 + 0.25)
 
 
+def test_anneal():
+    geometric, linear = optim.anneal(1.0, 0.01, 100, share=0.5), optim.anneal(0.5, 0.0, 10)
+    assert [geometric(t) for t in (0, 25, 50, 99)] == pytest.approx([1, 0.1, 0.01, 0.01])
+    assert [linear(t) for t in (0, 5, 10, 20)] == pytest.approx([0.5, 0.25, 0, 0])
+    with pytest.raises(ConfigError, match="numbers ≥ 0"):
+        optim.anneal(-1, 1, 10)
+
+
 def test_errors():
     adam = optim.Adam()
     adam.step(net(), net().zero_grads())
