@@ -6,7 +6,7 @@ import pytest
 from tinygan import GAN, Sequential, backend, gradcheck, models, optim, penalties
 from tinygan.errors import ConfigError, ShapeError
 from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier, LeakyReLU,
-                            MaxPool2D, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D)
+                            MaxPool2D, Pack, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D)
 
 EPS = np.array([0.2, 0.9, 0.5, 0.4])
 
@@ -119,6 +119,21 @@ def test_norms_are_of_samples_not_of_the_batch_and_eps_is_one_a_sample():
     near = penalties.around(np.random.default_rng(0).normal(0, 2, (50, 3)), rng=1) - np.random.default_rng(0).normal(
         0, 2, (50, 3))
     assert near.min() >= 0 and near.max() <= 0.5 * 2 * 1.2
+
+
+@pytest.mark.parametrize("pack", [1, 2])
+def test_generator_penalty_in_x(pack):
+    """The gradient in x by differences, also where D judges packs of samples."""
+    D = Sequential([Pack(pack), Dense(2 * pack, 6), Softplus(), Dense(6, 1)], 0, "float64")
+    x, _ = batches(points())
+
+    def value(h):
+        logits, cache = D.forward(x + h * r)
+        return np.asarray(penalties.generator_penalty(D, cache, logits, 0.3)[0])
+    logits, cache = D.forward(x)
+    _, dx = penalties.generator_penalty(D, cache, logits, 0.3)
+    r = np.random.default_rng(0).standard_normal(x.shape)
+    np.testing.assert_allclose(gradcheck.derivative(value)[0], (dx * r).sum(), rtol=1e-8)
 
 
 def test_generator_penalty():

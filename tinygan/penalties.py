@@ -133,6 +133,7 @@ def generator_penalty(D, cache, logits, lam):
     and the gradient with respect to x is the dx of jvp_backward(∂φ/∂l, 1). Hand it to G.backward.
 
     cache, logits (N, 1): of D.forward(x) -> value (0-d), dx (N, …). D's own gradients are not touched.
+    A packed D has a logit for each m samples: then n counts the packs, and vₙ is the gradient in all of a pack.
     Raises ConfigError for λ < 0 or a D that ends in Sigmoid.
     """
     _check(D)
@@ -140,8 +141,9 @@ def generator_penalty(D, cache, logits, lam):
     xp, n = array_module(logits), len(logits)
     ones = xp.ones_like(logits)
     v, s = D.backward(ones, cache), sigmoid(-logits)
-    square = (v * v).sum(tuple(range(1, v.ndim))).reshape(logits.shape)
-    _, tcache = D.jvp((2 * lam / n) * (s * s).reshape(-1, *[1] * (v.ndim - 1)) * v, cache)
+    rows = v.reshape(n, -1)
+    square = (rows * rows).sum(1).reshape(logits.shape)
+    _, tcache = D.jvp(((2 * lam / n) * (s * s).reshape(n, 1) * rows).reshape(v.shape), cache)
     dx, _ = D.jvp_backward((-2 * lam / n) * s * s * (1 - s) * square, ones, cache, tcache)
     return (lam / n) * (s * s * square).sum(), dx
 

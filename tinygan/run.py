@@ -144,6 +144,8 @@ class Run:
         self.steps = self._length(recipe)
         self.gan = _build(config, recipe, shape, weights, training, self.steps)
         self.z = self.gan.noise(SHOWN if len(shape) == 3 else 1000, self.gan.sample_rng)
+        # What the options made of D must take what G draws; if not, say so before there is a folder.
+        self.gan.D.forward(self.gan.sample(z=self.z[:config.pack]), train=False)
         self.log, self.pending, self.frames = {name: [] for name in COLUMNS}, [], []
         self.guard = Guard(self.gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))
         self.interrupted = False
