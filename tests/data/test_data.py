@@ -46,10 +46,27 @@ def test_mixtures(name, modes, sigma):
     assert abs(np.bincount(component, minlength=modes) / 20_000 - 1 / modes).max() < 0.01
     offset = points - mixture.means[component]
     assert abs(offset.std() / sigma - 1) < 0.02 and abs(offset.mean()) < 0.01 * sigma + 1e-3 * sigma * 10
+    assert abs(np.sqrt((points.astype(float)**2).mean()) / mixture.scale - 1) < 0.01
     if name == "ring":
         np.testing.assert_allclose(np.hypot(*mixture.means.T), 1)
     else:
         assert sorted(set(mixture.means[:, 0])) == [-4, -2, 0, 2, 4]
+
+
+def test_scale_counts_the_spread_too():
+    assert abs(data.Mixture([[0, 0]], 0.3).scale - 0.3) < 1e-12
+    assert abs(data.Mixture([[3, 4]], 0.5).scale**2 - 12.75) < 1e-12
+
+
+@pytest.mark.parametrize("means, sigma, error, words", [
+    ([1, 2, 3], 0.1, ShapeError, r"\(K, 2\) with K ≥ 1, got shape \(3,\)"),
+    ([[1, 2, 3]], 0.1, ShapeError, r"got shape \(1, 3\)"), (np.zeros((0, 2)), 0.1, ShapeError, r"got shape \(0, 2\)"),
+    ([[np.nan, 0]], 0.1, ConfigError, "finite means"), ([[0, 0]], 0, ConfigError, "sigma above 0, got 0"),
+    ([[0, 0]], -1, ConfigError, "got -1"), ([[0, 0]], np.nan, ConfigError, "got nan"),
+    ([[0, 0]], np.inf, ConfigError, "got inf")])
+def test_a_mixture_that_is_none(means, sigma, error, words):
+    with pytest.raises(error, match=words):
+        data.Mixture(means, sigma)
 
 
 def test_an_epoch_shows_each_sample_once_in_a_new_order():
@@ -74,8 +91,36 @@ def test_taken_up_again_at_the_very_same_place(make, done):
     for _ in range(done):
         next(first)
     again.set_state(json.loads(json.dumps(first.state())))
+    assert again.state() == first.state()
     for _ in range(8):
         np.testing.assert_array_equal(next(first), next(again))
+    assert again.state() == first.state()
+
+
+def test_a_state_that_does_not_fit_changes_nothing():
+    few, many = np.zeros((10, 2), np.float32), np.zeros((100, 2), np.float32)
+    few[:, 0] = range(10)
+    batches, untouched, late = data.Batches(few, 3, 0), data.Batches(few, 3, 0), data.Batches(many, 3, 1)
+    for _ in range(20):
+        next(late)
+    good = data.Batches(few, 3, 1).state()
+    for bad, words in [
+            (late.state(), "got {'samples': 100"), (data.Batches(many, 3, 1).state(), "got {'samples': 100"),
+            (data.Batches(few, 2, 1).state(), "'batch': 2"), (good | {"step": 4}, "at most 3"), ({}, "saved state"),
+            (None, "saved state"), (good | {"epoch": "x"}, "'epoch' as a number"), (good | {"step": -1}, "got -1"),
+            (good | {"rng": {}}, "a damaged one"), (good | {"rng": None}, "a damaged one"),
+            (good | {"rng": {k: v for k, v in good["rng"].items() if k != "uinteger"}}, "a damaged one"),   # half of it
+            (good | {"rng": good["rng"] | {"bit_generator": "MT19937"}}, "a PCG64 generator"),
+            (data.Stream(data.ring(), 3, 1).state(), "saved state")]:
+        with pytest.raises(DataError, match=words):
+            batches.set_state(bad)
+    for _ in range(7):
+        np.testing.assert_array_equal(next(batches), next(untouched))
+    stream, same = data.Stream(data.ring(), 3, 0), data.Stream(data.ring(), 3, 0)
+    for bad in ({}, None, {"rng": 3}):
+        with pytest.raises(DataError, match="a saved state of a PCG64 generator"):
+            stream.set_state(bad)
+    np.testing.assert_array_equal(next(stream), next(same))
 
 
 def test_errors():
@@ -91,9 +136,11 @@ def test_errors():
     for batch in (0, -1, 2.5):
         with pytest.raises(ConfigError, match="at least 1 sample"):
             data.Batches(x, batch)
-    for name in ("cifar", "idx:", "", None, "idx"):
+    for name in ("cifar", "idx:", "", None, "idx", ["mnist5k"], "ring:8"):
         with pytest.raises(ConfigError, match="choose one of: mnist5k, idx:FOLDER"):
             data.load(name)
+    with pytest.raises(ConfigError, match=r"a mixture without end; call stream\('ring'\)"):
+        data.load("ring")
     with pytest.raises(ConfigError, match="unknown mixture 'spiral'"):
         data.stream("spiral")
     with pytest.raises(DataError, match="8 bits"):

@@ -31,10 +31,12 @@ def load(name):
     files that are not there or damaged.
     """
     kind, colon, folder = str(name).partition(":")
-    if colon and kind in _FOLDERS and folder:
+    if folder and kind in _FOLDERS:
         return _FOLDERS[kind](folder)
-    if name in _SETS:
-        return _SETS[name]()
+    if not colon and kind in _SETS:
+        return _SETS[kind]()
+    if not colon and kind in _STREAMS:
+        raise ConfigError(f"expected a set of images, got {name!r}, a mixture without end; call stream({name!r})")
     raise ConfigError(f"unknown data {name!r}; choose one of: {HELP}")
 
 

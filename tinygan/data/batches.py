@@ -12,9 +12,10 @@ class Batches:
 
     samples  (N, …) float32 or float64, on the host; it is not copied
     batch    samples in a minibatch; the last, incomplete one of an epoch is left out
-    rng      seed or NumPy generator of the order
+    rng      seed or NumPy generator of the order; whoever wants to go on from a `state` gives it one of its own,
+             since the state tells nothing of what others draw from it
 
-    next(batches) gives (batch, …). steps_per_epoch: how many make an epoch; epoch: how many are complete.
+    next(batches) gives (batch, …). steps_per_epoch: how many make an epoch; epoch: which one the latest was of, from 0.
     Raises ShapeError, DtypeError, DataError or ConfigError for data that is empty, not float or not finite, or a
     batch that does not fit.
     """
@@ -44,15 +45,23 @@ class Batches:
         return self.samples[self._order[start:start + self.batch]]
 
     def state(self):
-        """Where the iteration stands, as plain numbers and dicts (fit for JSON)."""
-        return {"rng": self._begin, "epoch": self.epoch, "step": self._step}
+        """Where the iteration stands, as plain numbers and dicts (fit for JSON, with NumPy's default generator)."""
+        return {"rng": self._begin, "epoch": self.epoch, "step": self._step, **self._fit()}
 
     def set_state(self, state):
-        """Go on from a `state` of an iterator over the same data with the same batch size."""
-        self.rng.bit_generator.state = state["rng"]
-        self.epoch = state["epoch"] - 1
+        """Go on from a `state` of an iterator over as many samples with the same batch size; else DataError."""
+        expected, epoch, step = self._fit(), _number(state, "epoch"), _number(state, "step")
+        got = {name: _number(state, name) for name in expected}
+        if got != expected or step > self.steps_per_epoch:
+            raise DataError(f"expected a state of {expected} with a step of at most {self.steps_per_epoch}, got {got} "
+                            f"with step {step}; give the data and batch size that it was saved with")
+        _restore(self.rng, state)
+        self.epoch = epoch - 1
         self._shuffle()
-        self._step = state["step"]
+        self._step = step
+
+    def _fit(self):
+        return {"samples": len(self.samples), "batch": self.batch}
 
 
 class Stream:
@@ -70,15 +79,32 @@ class Stream:
         return self.mixture.sample(self.batch, self.rng)[0]
 
     def state(self):
-        """The state of the generator."""
+        """The state of the generator, fit for JSON."""
         return {"rng": self.rng.bit_generator.state}
 
     def set_state(self, state):
-        """Go on from a `state`."""
-        self.rng.bit_generator.state = state["rng"]
+        """Go on from a `state`; DataError if it is not one."""
+        _restore(self.rng, state)
 
 
 def _positive(batch):
     if not (isinstance(batch, (int, np.integer)) and batch >= 1):
-        raise ConfigError(f"expected a batch of at least 1 sample, got {batch!r}")
+        raise ConfigError(f"expected a batch of at least 1 sample, got {batch!r}; give a whole number")
     return int(batch)
+
+
+def _number(state, name):
+    value = state.get(name) if isinstance(state, dict) else None
+    if not isinstance(value, int) or value < 0:
+        raise DataError(f"expected {name!r} as a number ≥ 0 in a saved state of the batches, got {value!r}; "
+                        f"is it damaged? start anew")
+    return value
+
+
+def _restore(rng, state):
+    """Set a generator to state["rng"]; if that is not a state of it, it stays as it is and DataError is raised."""
+    try:
+        rng.bit_generator.state = state["rng"]   # NumPy reads all of it before it changes anything
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise DataError(f"expected a saved state of a {type(rng.bit_generator).__name__} generator, got another or a "
+                        f"damaged one; start anew") from None

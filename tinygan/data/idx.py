@@ -1,7 +1,7 @@
 """IDX, the file format of MNIST: two zero bytes, a type code, the number of axes, their lengths, the values.
 
 All numbers are big-endian. Files may be gzipped, whatever their name. Files are not to be trusted: what a header
-promises is compared with what is there before memory is taken for it.
+promises is compared with what a file of that size can hold, and memory is taken only for what is really there.
 
 Source: Y. LeCun, "The MNIST database", section File formats.
 """
@@ -20,13 +20,15 @@ from .images import scale
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _DEFLATE_LIMIT = 1032   # no deflated byte stands for more than this many
+_MAX_AXES = 32          # as many as every version of NumPy has
+_CHUNK = 1 << 20        # bytes read at a time
 
 
 def read(path):
     """The array in an IDX file, gzipped or not, in native byte order.
 
-    Raises MissingError, or DataError for anything but a whole IDX file: bad magic number, unknown type, fewer or
-    more bytes than its header says, damaged compression.
+    Raises MissingError, or DataError for anything but a whole IDX file: bad magic number, unknown type, an axis of
+    length 0, fewer or more bytes than its header says, damaged compression.
     """
     try:
         with open(path, "rb") as file:
@@ -40,9 +42,13 @@ def read(path):
     except (FileNotFoundError, NotADirectoryError):
         raise MissingError(f"expected an IDX file at {path}, got none; check the path") from None
     except IsADirectoryError:
-        raise DataError(f"expected an IDX file at {path}, got a folder; name a file in it, or use idx:{path}") from None
+        raise DataError(f"expected an IDX file at {path}, got a folder; name a file in it, or use "
+                        f"idx:{path}") from None
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise _bad(path, "whole gzip data", f"damaged data ({error})") from None
+    except OSError as error:
+        raise MissingError(f"expected a readable IDX file at {str(path)[:200]}, got: {error.strerror or error}; "
+                           f"check the path and its permissions") from None
 
 
 def _parse(path, file, most):
@@ -54,16 +60,26 @@ def _parse(path, file, most):
     if len(axes) < 4 * magic[3]:
         raise _bad(path, f"{magic[3]} axis lengths", f"only {len(axes) // 4}")
     dtype, shape = np.dtype(_TYPES[magic[2]]), tuple(int(n) for n in np.frombuffer(axes, ">u4"))
-    if magic[3] > 32:
-        raise _bad(path, "at most 32 axes", magic[3])
+    if magic[3] > _MAX_AXES:
+        raise _bad(path, f"at most {_MAX_AXES} axes", magic[3])
+    if 0 in shape:   # nothing to learn from; and beside a 0, any other length could be promised for no bytes at all
+        raise _bad(path, "axes of length 1 or more", f"shape {shape}")
     promised = math.prod(shape) * dtype.itemsize
     if promised > most:
         raise _bad(path, f"{promised} bytes of values for shape {shape}", f"a file that holds at most {most}")
-    content = file.read(promised)
+    content = _take(file, promised)
     if len(content) < promised or file.read(1):
         raise _bad(path, f"{promised} bytes of values for shape {shape}",
                    "more" if len(content) == promised else f"only {len(content)}")
-    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _take(file, n):
+    """Up to n bytes, chunk by chunk: a single read(n) of a gzip file takes n bytes of memory before there are any."""
+    content = bytearray()
+    while len(content) < n and (chunk := file.read(min(_CHUNK, n - len(content)))):
+        content += chunk
+    return content
 
 
 def _bad(path, expected, got):
@@ -71,11 +87,20 @@ def _bad(path, expected, got):
 
 
 def write(path, array):
-    """Write an array as IDX, gzipped if the name ends in .gz; whole or not at all."""
+    """Write an array as IDX, gzipped if the name ends in .gz; whole or not at all.
+
+    array: one of the dtypes uint8, int8, int16, int32, float32, float64, in any byte order, with 1 to 32 axes, none
+    of length 0. Raises DataError for any other, which `read` would refuse.
+    """
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"expected a NumPy array for IDX, got {type(array).__name__}; use numpy.asarray with a dtype")
     code = next((code for code, name in _TYPES.items() if np.dtype(name) == array.dtype.newbyteorder(">")), None)
     if code is None:
         raise DataError(f"expected an array of one of {', '.join(np.dtype(t).name for t in _TYPES.values())} for IDX, "
                         f"got {array.dtype}; convert it")
+    if not 1 <= array.ndim <= _MAX_AXES or 0 in array.shape:
+        raise DataError(f"expected an array of 1 to {_MAX_AXES} axes, none of length 0, for IDX, got shape "
+                        f"{array.shape}; reshape it")
     header = bytes([0, 0, code, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     content = header + array.astype(array.dtype.newbyteorder(">")).tobytes()
     with atomic(path) as file:
@@ -85,26 +110,33 @@ def write(path, array):
 def load_folder(folder):
     """MNIST-like images and labels from a folder: (N, H, W, C) float32 in [−1, 1], and (N,) int64 or None.
 
-    Takes train-images-idx3-ubyte before t10k-images-idx3-ubyte (or any one *images* file), with . or - before
-    idx3, .gz or not, and the labels that go with it. Raises MissingError, DataError.
+    Takes train-images-idx3-ubyte before t10k-images-idx3-ubyte (or any one *images*idx* file), with . or - before
+    idx3, .gz or not, and the labels that go with it: those with the same beginning, in either spelling. Hidden files
+    are passed over. Raises MissingError, DataError.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingError(f"expected a folder of IDX files, got {folder}, which is "
                            f"{'a file' if folder.exists() else 'not there'}; check the path")
-    found = sorted((path for path in folder.iterdir() if "images" in path.name and "idx" in path.name),
-                   key=lambda path: (not path.name.startswith("train"), path.name))
+    names = sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
+    found = sorted((name for name in names if "images" in name and "idx" in name),
+                   key=lambda name: not name.startswith("train"))   # stable: train first, then by name
     if not found:
         raise MissingError(f"expected a file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz in {folder}, "
-                           f"got {', '.join(sorted(p.name for p in folder.iterdir())[:5]) or 'an empty folder'}; "
-                           f"put MNIST's files there")
-    images = scale(read(found[0]))
-    stem = found[0].name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-    path = next((folder / name for name in (stem, stem + ".gz") if (folder / name).exists()), None)
+                           f"got {', '.join(names[:5]) or 'an empty folder'}; put MNIST's files there")
+    pixels = read(folder / found[0])
+    try:
+        images = scale(pixels)
+    except DataError as error:   # it does not know the file
+        raise DataError(f"in {folder / found[0]}: {error}") from None
+    stem = found[0].partition("images")[0] + "labels"
+    path = next((folder / name for name in names if name.startswith(stem) and "idx" in name), None)
     if path is None:
         return images, None
     labels = read(path)
     if labels.shape != (len(images),):
         raise DataError(f"expected {len(images)} labels in {path}, one for each image, got shape {labels.shape}; "
                         f"images and labels are of different sets")
+    if labels.dtype.kind not in "iu":
+        raise DataError(f"expected labels in {path} as whole numbers, got {labels.dtype}; convert them to uint8")
     return images, labels.astype(np.int64)

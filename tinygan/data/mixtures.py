@@ -5,12 +5,29 @@ Source: Srivastava et al. 2017 (VEEGAN), section 5.1; Lin et al. 2018 (PacGAN), 
 
 import numpy as np
 
+from ..errors import ConfigError, ShapeError
+
 
 class Mixture:
-    """Equal parts of Gaussians N(means[i], sigma²·I).  means (K, 2); sigma > 0."""
+    """Equal parts of Gaussians N(means[i], sigma²·I).  means (K, 2) float64; sigma > 0.
+
+    Raises ShapeError or ConfigError for means or a sigma that are not so.
+    """
 
     def __init__(self, means, sigma):
         self.means, self.sigma = np.asarray(means, np.float64), float(sigma)
+        if self.means.ndim != 2 or self.means.shape[1] != 2 or not len(self.means):
+            raise ShapeError(f"expected means (K, 2) with K ≥ 1, got shape {self.means.shape}; give a point (x, y) "
+                             f"for each mode")
+        if not np.isfinite(self.means).all():
+            raise ConfigError("expected finite means, got NaN or infinity; give a point (x, y) for each mode")
+        if not 0 < self.sigma < np.inf:
+            raise ConfigError(f"expected a finite sigma above 0, got {sigma}; the ring has 0.01, the grid 0.05")
+
+    @property
+    def scale(self):
+        """The root mean square of a coordinate, √(mean of means² + sigma²): data over scale are of order 1."""
+        return float(np.sqrt((self.means**2).mean() + self.sigma**2))
 
     def sample(self, n, rng):
         """points (n, 2) float32 and which component each is from (n,) int64, by a NumPy generator."""
@@ -20,7 +37,7 @@ class Mixture:
 
 
 def ring(modes=8, radius=1.0, sigma=0.01):
-    """`modes` Gaussians evenly on a circle."""
+    """`modes` Gaussians evenly on a circle around 0."""
     angle = 2 * np.pi * np.arange(modes) / modes
     return Mixture(radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), sigma)
 
