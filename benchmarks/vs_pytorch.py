@@ -1,0 +1,283 @@
+"""The same training step in tinygan and in PyTorch, side by side on the CPU.
+
+    python benchmarks/vs_pytorch.py                         dcgan at batch 64 and 128, mlp at batch 128
+    python benchmarks/vs_pytorch.py --models dcgan --batches 128 --rounds 15 --json out.json
+
+One step: D's step on a real batch and on fakes of fresh noise, then G's step on fresh noise, Adam in both, float32.
+Before anything is timed the two sides prove that they compute the same step: from the same weights, noise and
+dropout masks the losses and all updated weights must agree. Then they take turns, and the ratio is that of the
+medians. PyTorch runs as it is fastest here: the better of its two memory formats, fused Adam, all cores.
+
+PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
+here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tinygan import GAN, backend, models
+from tinygan.layers import (BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh)
+
+LATENT, LR, BETA1 = 100, 2e-4, 0.5
+
+
+class Masked(nn.Module):
+    """Dropout; `mask`, if there is one, takes the place of the random one (only to validate)."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate, self.mask = rate, None
+
+    def forward(self, x):
+        return nn.functional.dropout(x, self.rate) if self.mask is None else x * self.mask
+
+
+def mirror(net, shape):
+    """The PyTorch twin of a Sequential; shape: of one sample that enters it, (H, W, C) or (n,).
+
+    Returns the module and a list of (torch parameter, tinygan name, function from tinygan's array to torch's).
+    A vector between Flatten or Reshape and Dense stands in PyTorch's order: channel, row, column, mirrored.
+    """
+    modules, links = [], []
+    x = np.zeros((1, *shape), np.float32)
+    order = None                            # of the vector: position in torch -> position in tinygan
+    hwc = lambda s: np.arange(np.prod(s)).reshape(s)[::-1, ::-1].transpose(2, 0, 1).ravel()
+    vector = lambda a, o: a if o is None else a[o]
+    for i, layer in enumerate(net.layers):
+        after = net.layers[i + 1:]
+        y = layer.forward(x, train=False)[0]
+        if isinstance(layer, Dense):
+            then = next((m for m in after if isinstance(m, (Dense, Reshape))), None)
+            out = hwc(then.shape) if isinstance(then, Reshape) else None
+            module = nn.Linear(layer.n_in, layer.n_out, bias="b" in layer.params)
+            links.append((module.weight, f"{i}.W", lambda a, o=order, p=out: vector(vector(a, o).T, p)))
+            if "b" in layer.params:
+                links.append((module.bias, f"{i}.b", lambda a, p=out: vector(a, p)))
+            order = out
+        elif isinstance(layer, (Conv2D, ConvTranspose2D)):
+            transposed, bias = isinstance(layer, ConvTranspose2D), "b" in layer.params
+            (k, _), (s, _) = layer.kernel, layer.stride
+            module = (nn.ConvTranspose2d(layer.c_in, layer.c_out, k, s, k // 2, s - 1, bias=bias) if transposed else
+                      nn.Conv2d(layer.c_in, layer.c_out, k, s, k // 2, bias=bias))
+            links.append((module.weight, f"{i}.W", lambda a: a[::-1, ::-1].transpose(3, 2, 0, 1)))
+            if bias:
+                links.append((module.bias, f"{i}.b", lambda a: a))
+        elif isinstance(layer, BatchNorm):
+            module = (nn.BatchNorm1d if x.ndim == 2 else nn.BatchNorm2d)(layer.c, layer.eps, 1 - layer.momentum)
+            links.append((module.weight, f"{i}.gamma", lambda a, o=order: vector(a, o)))
+            links.append((module.bias, f"{i}.beta", lambda a, o=order: vector(a, o)))
+        elif isinstance(layer, Flatten):
+            module, order = nn.Flatten(), hwc(x.shape[1:])
+        elif isinstance(layer, Reshape):
+            h, w, c = layer.shape
+            module, order = nn.Unflatten(1, (c, h, w)), None
+        else:
+            module = {LeakyReLU: lambda m: nn.LeakyReLU(m.slope), Tanh: lambda m: nn.Tanh(),
+                      Dropout: lambda m: Masked(m.rate)}[type(layer)](layer)
+        modules.append(module)
+        x = y
+    return nn.Sequential(*modules), links
+
+
+def image(x):
+    """tinygan's images (N, H, W, C) as PyTorch's: channels first, mirrored."""
+    return torch.from_numpy(x[:, ::-1, ::-1].transpose(0, 3, 1, 2).copy())
+
+
+class Torch:
+    """The step in PyTorch, as its users write it."""
+
+    def __init__(self, G, D, channels_last=False):
+        dtype = torch.from_numpy(G.theta).dtype
+        self.format = torch.channels_last if channels_last else torch.contiguous_format
+        (self.G, self.g_links), (self.D, self.d_links) = mirror(G, G.input_shape), mirror(D, D.input_shape)
+        self.G.to(dtype, memory_format=self.format), self.D.to(dtype, memory_format=self.format)
+        with torch.no_grad():
+            for links, net in ((self.g_links, G), (self.d_links, D)):
+                for p, name, change in links:
+                    p.copy_(torch.from_numpy(np.ascontiguousarray(change(net.params[name]))))
+        adam = lambda net: torch.optim.Adam(net.parameters(), LR, (BETA1, 0.999), fused=True)
+        self.g_opt, self.d_opt = adam(self.G), adam(self.D)
+        self.bce = nn.BCEWithLogitsLoss()
+
+    def step(self, x, z_d=None, z_g=None, masks=(None,) * 3):
+        """x: images as `image` gives them; noise and masks of the passes D(x), D(G(z)), D(G(z′)): only to validate."""
+        n, one, zero = len(x), torch.ones(len(x), 1, dtype=x.dtype), torch.zeros(len(x), 1, dtype=x.dtype)
+        fake = self.G(torch.randn(n, LATENT) if z_d is None else z_d).detach()
+        self._mask(masks[0])
+        real_logits = self.D(x.contiguous(memory_format=self.format))
+        self._mask(masks[1])
+        fake_logits = self.D(fake)
+        d_loss = self.bce(real_logits, one) + self.bce(fake_logits, zero)
+        self.d_opt.zero_grad()
+        d_loss.backward()
+        self.d_opt.step()
+        for p in self.D.parameters():
+            p.requires_grad_(False)
+        self._mask(masks[2])
+        g_loss = self.bce(self.D(self.G(torch.randn(n, LATENT) if z_g is None else z_g)), one)
+        self.g_opt.zero_grad()
+        g_loss.backward()
+        self.g_opt.step()
+        for p in self.D.parameters():
+            p.requires_grad_(True)
+        return d_loss.detach(), g_loss.detach()
+
+    def _mask(self, masks):
+        if masks:
+            for module, mask in zip((m for m in self.D if isinstance(m, Masked)), masks):
+                module.mask = mask
+
+
+def make(model, seed=0, dtype="float32"):
+    """G, D in tinygan, freshly drawn."""
+    return models.get(model).build(rng=seed, dtype=dtype)
+
+
+def gan(G, D, seed=1):
+    from tinygan.optim import Adam
+    return GAN(G, D, g_opt=Adam(LR, BETA1), d_opt=Adam(LR, BETA1), rng=seed)
+
+
+def validate(model, batch=16):
+    """Both sides from the same weights through two steps -> the largest difference of losses and of weights.
+
+    In float64, where agreement is to rounding, and in float32, where Adam turns the sign of a gradient that is all
+    rounding into a step of lr: there weights are compared by their mean difference. Differences of weights are in
+    units of lr. The noise and the masks are tinygan's, recorded on their way. SystemExit where the sides disagree.
+    """
+    found = {}
+    for dtype, loss_limit, weight_limit in (("float64", 1e-9, 1e-4), ("float32", 1e-4, 0.1)):
+        loss, weights = _validate(model, batch, dtype)
+        found |= {f"loss_{dtype}": loss, f"weights_{dtype}": weights}
+        if not (loss <= loss_limit and weights <= weight_limit):
+            raise SystemExit(f"{model}: the two sides do not compute the same step in {dtype}: relative difference "
+                             f"of losses {loss:.1e}, of weights {weights:.1e} lr")
+    return found
+
+
+def _validate(model, batch, dtype):
+    G, D = make(model, dtype=dtype)
+    theirs, ours = Torch(G, D), gan(G, D)
+    x = np.random.default_rng(2).uniform(-1, 1, (batch, *D.input_shape)).astype(dtype)
+    z, masks = [], []
+    draw, forward = ours.noise, D.forward
+
+    def spy_noise(*args):
+        z.append(draw(*args))
+        return z[-1]
+
+    def spy_forward(*args, **options):
+        y, cache = forward(*args, **options)
+        masks.append([_mask(c[1], dtype) for layer, c in zip(D.layers, cache[0]) if isinstance(layer, Dropout)])
+        return y, cache
+    ours.noise, D.forward = spy_noise, spy_forward
+    loss = weights = 0.0
+    for _ in range(2):
+        z.clear(), masks.clear()
+        metrics = ours.step(x)
+        for name, value in zip(("d_loss", "g_loss"), theirs.step(image(x), *map(torch.from_numpy, z), masks)):
+            loss = max(loss, abs(float(metrics[name]) - float(value)) / abs(float(value)))
+    for links, net in ((theirs.g_links, G), (theirs.d_links, D)):
+        for p, name, change in links:
+            gap = np.abs(change(net.params[name]) - p.detach().numpy()) / LR
+            weights = max(weights, float(gap.max() if dtype == "float64" else gap.mean()))
+    return loss, weights
+
+
+def _mask(mask, dtype):
+    mask = np.asarray(mask, dtype=dtype)
+    return image(mask) if mask.ndim == 4 else torch.from_numpy(mask)
+
+
+def compare(model, batch, rounds, warmup=2):
+    """Medians in seconds of both sides, in turns; each side's step after `warmup` steps of its own."""
+    x = np.random.default_rng(2).uniform(-1, 1, (batch, *make(model)[1].input_shape)).astype(np.float32)
+    sides = {"tinygan": gan(*make(model)).step}
+    for name, last in (("torch", False), ("torch channels-last", True)):
+        theirs, seen = Torch(*make(model), last), image(x)
+        sides[name] = lambda _, step=theirs.step, seen=seen: step(seen)
+    times = {name: [] for name in sides}
+    for i in range(warmup + rounds):
+        for name, step in sides.items():
+            start = time.perf_counter()
+            step(x)
+            if i >= warmup:
+                times[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(t) for name, t in times.items()}
+    best = min(("torch", "torch channels-last"), key=medians.get)
+    quartiles = {name: [float(q) for q in np.quantile(t, (0.25, 0.75))] for name, t in times.items()}
+    return {"model": model, "batch": batch, "rounds": rounds, "median_s": medians, "quartiles_s": quartiles,
+            "torch_format": best, "ratio": medians["tinygan"] / medians[best]}
+
+
+def peak(side, model, batch, steps=3):
+    """Peak resident memory in MiB that so many steps add to a process that has loaded both libraries."""
+    before = _resident()
+    x = np.random.default_rng(2).uniform(-1, 1, (batch, *make(model)[1].input_shape)).astype(np.float32)
+    step = gan(*make(model)).step if side == "tinygan" else Torch(*make(model), side != "torch").step
+    x = x if side == "tinygan" else image(x)
+    for _ in range(steps):
+        step(x)
+    return _resident() - before
+
+
+def _resident():
+    """The highest resident memory so far, MiB. Of this very program: ru_maxrss remembers who started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def hardware():
+    try:
+        cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                   if line.startswith("model name"))
+    except (OSError, StopIteration):
+        cpu = platform.processor() or platform.machine()
+    return {"cpu": cpu, "cores": torch.get_num_threads(), "numpy": np.__version__, "torch": torch.__version__,
+            "python": platform.python_version(), "backend": backend.name_of(np.zeros(1))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=["dcgan", "mlp"])
+    parser.add_argument("--batches", nargs="+", type=int, help="default: 64 and 128 for dcgan, 128 for mlp")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--json", help="write the figures there")
+    parser.add_argument("--peak", nargs=3, metavar=("SIDE", "MODEL", "BATCH"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.peak:
+        print(peak(args.peak[0], args.peak[1], int(args.peak[2])))
+        return
+    results = {"hardware": hardware(), "steps": []}
+    print(", ".join(f"{k} {v}" for k, v in results["hardware"].items()))
+    print(f"{'model':<12}{'batch':>6}{'tinygan ms':>12}{'torch ms':>10}{'ratio':>7}{'loss differs':>14}{'weights':>9}"
+          f"{'peak MiB':>10}{'torch':>7}")
+    for model in args.models:
+        for batch in args.batches or ([128] if model == "mlp" else [64, 128]):
+            worst, row = validate(model), compare(model, batch, args.rounds * (10 if model == "mlp" else 1))
+            row["peak_mib"] = {side: float(subprocess.run(
+                [sys.executable, __file__, "--peak", side, model, str(batch)],
+                check=True, capture_output=True, text=True).stdout) for side in ("tinygan", row["torch_format"])}
+            row["validated"] = worst
+            results["steps"].append(row)
+            print(f"{model:<12}{batch:>6}{1e3 * row['median_s']['tinygan']:>12.1f}"
+                  f"{1e3 * row['median_s'][row['torch_format']]:>10.1f}{row['ratio']:>7.2f}"
+                  f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}{row['peak_mib']['tinygan']:>10.0f}"
+                  f"{row['peak_mib'][row['torch_format']]:>7.0f}", flush=True)
+    if args.json:
+        Path(args.json).write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
