@@ -11,10 +11,12 @@ G's gradient passes through D without adding to any gradient of D (no `grads` is
 Parameters change only after every backward pass that reads them.
 """
 
+from contextlib import nullcontext
 from itertools import count
 
-from . import backend, latent, losses, penalties
+from . import backend, kernels, latent, losses, penalties
 from .errors import ConfigError
+from .layers import Conv2D, ConvTranspose2D
 from .ops.init import generator
 from .ops.pointwise import sigmoid
 from .optim import Adam, Average
@@ -72,6 +74,9 @@ class GAN:
         self.g_penalty, self.noise_std, self.clip = g_penalty, noise_std, clip
         self.average = Average(G, average) if average else None
         self.backend, self.dtype = backend.name_of(G.theta), G.theta.dtype
+        # Convolutions do much that is no product: kernels share it out. Dense layers alone are left to BLAS's threads.
+        images = any(isinstance(layer, (Conv2D, ConvTranspose2D)) for net in (G, D) for layer in net.layers)
+        self._threads = kernels.alone if images else nullcontext
         self.steps = 0
         self.noise(1, self.sample_rng)         # a wrong name fails here, not in the middle of a run
 
@@ -98,8 +103,8 @@ class GAN:
         grads = D.zero_grads()
         metrics = {"d_loss": loss, "d_real": sigmoid(real).mean(), "d_fake": sigmoid(fake).mean()}
         if self.penalty is None:
-            D.backward(d_real, real_cache, grads)
-            D.backward(d_fake, fake_cache, grads)
+            D.backward_params(d_real, real_cache, grads)
+            D.backward_params(d_fake, fake_cache, grads)
         else:   # the same two passes, with the penalties' second order in them
             metrics["penalty"] = self.penalty.backward(D, (x_real, d_real, real_cache), (x_fake, d_fake, fake_cache),
                                                        grads, self.rng, self.steps)
@@ -124,7 +129,7 @@ class GAN:
         if self.g_penalty:
             dx = dx + penalties.generator_penalty(D, d_cache, fake, self.g_penalty)[1]
         grads = G.zero_grads()
-        G.backward(dx, g_cache, grads)
+        G.backward_params(dx, g_cache, grads)
         self.g_opt.step(G, grads)
         if self.average:
             self.average.update(G)
@@ -136,10 +141,11 @@ class GAN:
         if len(batches) != self.k:
             raise ConfigError(f"expected one batch or k = {self.k} of them, got {len(batches)}")
         metrics = {}
-        for batch in batches:
-            metrics.update(self.d_step(batch))
-        for _ in range(self.m):
-            metrics.update(self.g_step(len(batches[-1]), batches[-1]))
+        with self._threads():
+            for batch in batches:
+                metrics.update(self.d_step(batch))
+            for _ in range(self.m):
+                metrics.update(self.g_step(len(batches[-1]), batches[-1]))
         self.steps += 1
         return metrics
 

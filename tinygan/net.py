@@ -125,6 +125,15 @@ class Sequential(Layer):
             dy = self.layers[i].backward(dy, caches[i], self._part(grads, i))
         return dy
 
+    def backward_params(self, dy, cache, grads):
+        """As backward, for when nobody needs dx: stops at the first layer that has parameters."""
+        caches = self._same_shape("dy", dy, cache)
+        first = next((i for i, layer in enumerate(self.layers) if len(layer.params)), len(self.layers))
+        for i in reversed(range(first + 1, len(self.layers))):
+            dy = self.layers[i].backward(dy, caches[i], self._part(grads, i))
+        if first < len(self.layers):
+            self.layers[first].backward_params(dy, caches[first], self._part(grads, first))
+
     def jvp(self, tx, cache):
         """tx of x's shape -> ty, the derivative of y along tx, and its cache."""
         tcaches = []

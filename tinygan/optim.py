@@ -13,6 +13,7 @@ dtype. They persist from step to step, as does t.
 
 from math import cos, pi
 
+from . import kernels
 from .backend import array_module
 from .errors import ConfigError, choose
 from .params import Params
@@ -45,6 +46,10 @@ class Optimizer:
             g = g + self.weight_decay * theta
         lr = float(self.lr(self.t) if callable(self.lr) else self.lr)
         self.t += 1
+        self.update(theta, g, lr)
+
+    def update(self, theta, g, lr):
+        """Move θ in place."""
         theta -= lr * self.direction(g)
 
     def direction(self, g):
@@ -102,13 +107,8 @@ class Adam(Optimizer):
         self._at_least_zero(1, beta1=beta1, beta2=beta2)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
-    def direction(self, g):
-        m, v = self.state["m"], self.state["v"]
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * (g * g)
-        return m / (1 - self.beta1**self.t) / ((v / (1 - self.beta2**self.t))**0.5 + self.eps)
+    def update(self, theta, g, lr):
+        kernels.adam(theta, g, self.state["m"], self.state["v"], lr, self.beta1, self.beta2, self.eps, self.t)
 
 
 class Average:

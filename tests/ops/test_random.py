@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tinygan import backend
+from tinygan import backend, kernels
 from tinygan.errors import ConfigError
-from tinygan.ops.random import _triple32, bernoulli, draw_key
+from tinygan.ops.random import bernoulli, draw_key, dropout_mask, scramble
 
 
 def test_triple32_is_the_published_function():
@@ -17,10 +17,10 @@ def test_triple32_is_the_published_function():
     x = np.random.default_rng(0).integers(0, 2**32, 1000, dtype=np.uint32)
     expected = [scalar(int(v)) for v in x]
     distinct = len(set(x.tolist()))
-    assert _triple32(x).tolist() == expected and len(set(expected)) == distinct   # a bijection
+    assert scramble(x, (0, 0)).tolist() == expected and len(set(expected)) == distinct   # a bijection
 
 
-@pytest.mark.parametrize("p", [0.01, 0.3, 0.7, 0.999])
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.7, 0.99])
 def test_share_and_independence(p):
     n, sigma = 400_000, (p * (1 - p))**0.5
     masks = [bernoulli(draw_key(np.random.default_rng(s)), (n,), p) for s in range(4)]
@@ -49,3 +49,12 @@ def test_keys():
     assert len(set(keys)) == 100 and all(type(word) is int for key in keys for word in key)
     with pytest.raises(ConfigError, match="between 0 and 1"):
         bernoulli((1, 2), (3,), 1.5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 70_001])
+@pytest.mark.parametrize("rate", [1e-9, 0.3, 0.9])
+def test_dropout_mask_is_the_same_from_the_twin(n, rate, rng):
+    x, key = rng.standard_normal((n, 1)).astype("float32"), draw_key(rng)
+    mask = kernels.dropout_mask(key, x, rate)
+    np.testing.assert_array_equal(mask, dropout_mask(key, x, rate))
+    assert mask.dtype == np.float32 and set(np.unique(mask)) <= {0, np.float32(1 / (1 - rate))}

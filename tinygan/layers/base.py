@@ -21,7 +21,7 @@ import copy
 
 import numpy as np   # the host-side parameters of a layer that no network owns yet
 
-from .. import backend
+from .. import backend, kernels
 from ..errors import BackendError, DtypeError, ShapeError
 from ..ops import init as initial
 from ..params import Params, total
@@ -69,6 +69,10 @@ class Layer:
 
     def backward(self, dy, cache, grads=None):
         raise NotImplementedError(f"{type(self).__name__} does not define backward")
+
+    def backward_params(self, dy, cache, grads):
+        """The part of backward that fills grads, for the first layer of a network whose dx nobody needs."""
+        self.backward(dy, cache, grads)
 
     def jvp(self, tx, cache):
         raise NotImplementedError(f"{type(self).__name__} does not define jvp")
@@ -152,7 +156,7 @@ class Affine(Layer):
 
     A subclass gives `prepare` (checks x, returns what the maps need besides x: geometry, mask, …) and
 
-        map(x, ctx)          A(x; W)      = ∂T/∂dy
+        map(x, ctx)          A(x; W)      = ∂T/∂dy    (with a bias: a new array, to which it may be added in place)
         adjoint(dy, ctx)     Aᵀ(dy; W)    = ∂T/∂x
         wgrad(x, dy, ctx)                 = ∂T/∂W     (where there is a parameter "W")
 
@@ -182,16 +186,22 @@ class Affine(Layer):
         ctx = self.prepare(x, train, rng)
         y = self.map(x, ctx)
         if "b" in self.params:
-            y = y + self.param("b", x)
+            y = kernels.add_bias(y, self.param("b", x))
         return y, (x, ctx)
 
     def backward(self, dy, cache, grads=None):
+        with kernels.sharing(dy):     # adjoint and wgrad may use one transform of it
+            dx = self.adjoint(dy, cache[1])
+            if grads is not None:
+                self.backward_params(dy, cache, grads)
+        return dx
+
+    def backward_params(self, dy, cache, grads):
         x, ctx = cache
-        if grads is not None and "W" in self.params:
+        if "W" in self.params:
             grads["W"] += self.wgrad(x, dy, ctx)
-        if grads is not None and "b" in self.params:
+        if "b" in self.params:
             grads["b"] += dy.sum(tuple(range(dy.ndim - 1)))
-        return self.adjoint(dy, ctx)
 
     def jvp(self, tx, cache):
         _, ctx = cache

@@ -1,8 +1,8 @@
 """Transposed convolution: Conv2D with its map and its adjoint exchanged."""
 
+from .. import kernels
 from ..errors import ConfigError, ShapeError
 from ..ops import init as initial
-from ..ops.conv import conv, conv_input, conv_weight
 from ..ops.windows import geometry, parse_padding, parse_pair
 from .base import Affine
 
@@ -59,13 +59,13 @@ class ConvTranspose2D(Affine):
         return geometry(out, self.kernel, self.stride, self.padding)
 
     def map(self, x, g):
-        return conv_input(x, self.param("W", x), g)
+        return kernels.conv_input(x, self.param("W", x), g)
 
     def adjoint(self, dy, g):
-        return conv(dy, self.param("W", dy), g)
+        return kernels.conv(dy, self.param("W", dy), g)
 
     def wgrad(self, x, dy, g):
-        return conv_weight(dy, x, g)
+        return kernels.conv_weight(dy, x, g)
 
     def __repr__(self):
         (kh, kw), (sh, sw) = self.kernel, self.stride

@@ -1,5 +1,6 @@
 """The fully connected layer."""
 
+from .. import kernels
 from ..ops import init as initial
 from .base import Affine
 
@@ -28,13 +29,13 @@ class Dense(Affine):
         self.expect(x, "N", self.n_in)
 
     def map(self, x, ctx):
-        return x @ self.param("W", x)
+        return kernels.matmul(x, self.param("W", x))
 
     def adjoint(self, dy, ctx):
-        return dy @ self.param("W", dy).T
+        return kernels.matmul(dy, self.param("W", dy).T)
 
     def wgrad(self, x, dy, ctx):
-        return x.T @ dy
+        return kernels.matmul(x.T, dy)
 
     def __repr__(self):
         return f"Dense({self.n_in}, {self.n_out})"

@@ -1,9 +1,9 @@
 """Dropout."""
 
-from ..backend import name_of
+from .. import kernels
 from ..errors import ConfigError
 from ..ops.init import generator
-from ..ops.random import bernoulli, draw_key
+from ..ops.random import draw_key
 from .base import Affine
 
 
@@ -28,12 +28,10 @@ class Dropout(Affine):
         self.expect(x, "N", ...)
         if not train or self.rate == 0:
             return None
-        mask = bernoulli(draw_key(generator(rng)), x.shape, 1 - self.rate, name_of(x)).astype(x.dtype)
-        mask *= 1 / (1 - self.rate)
-        return mask
+        return kernels.dropout_mask(draw_key(generator(rng)), x, self.rate)
 
     def map(self, x, mask):
-        return x if mask is None else x * mask
+        return x if mask is None else kernels.multiply(x, mask)
 
     adjoint = map
 

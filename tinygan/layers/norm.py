@@ -2,8 +2,9 @@
 
 import numpy as np   # the host-side statistics of a layer that no network owns yet
 
+from .. import kernels
 from ..errors import ConfigError
-from ..ops.norm import moments, project, project_backward
+from ..ops.norm import project_backward
 from .base import Layer
 
 
@@ -32,15 +33,15 @@ class BatchNorm(Layer):
     def forward(self, x, train=True, rng=None):
         self.expect(x, "N", ..., self.c)
         if train:
-            mean, var = moments(x)
+            mean, var = kernels.moments(x)
             m = x.size // self.c
             self._follow("mean", mean)
             self._follow("var", var * (m / max(m - 1, 1)))
         else:
             mean, var = (self.state[name].astype(x.dtype, copy=False) for name in ("mean", "var"))
         s = (var + self.eps)**0.5
-        xhat = (x - mean) / s
-        return self.param("gamma", x) * xhat + self.param("beta", x), (xhat, s, train)
+        y, xhat = kernels.normalize(x, mean, s, self.param("gamma", x), self.param("beta", x))
+        return y, (xhat, s, train)
 
     def _follow(self, name, batch):
         running = self.state[name]
@@ -49,16 +50,16 @@ class BatchNorm(Layer):
 
     def backward(self, dy, cache, grads=None):
         xhat, s, train = cache
+        totals = kernels.sums(dy, xhat)
         if grads is not None:
-            axes = tuple(range(dy.ndim - 1))
-            grads["gamma"] += (xhat * dy).sum(axes)
-            grads["beta"] += dy.sum(axes)
-        c = self.param("gamma", dy) * dy
-        return project(c, xhat, s) if train else c / s
+            grads["gamma"] += totals[1]
+            grads["beta"] += totals[0]
+        scale = self.param("gamma", dy) / s
+        return kernels.project(dy, xhat, scale, totals) if train else scale * dy       # P(γ dy) = γ P(dy)
 
     def jvp(self, tx, cache):
         xhat, s, train = cache
-        p = project(tx, xhat, s) if train else tx / s
+        p = self._project(tx, xhat, s) if train else tx / s
         return self.param("gamma", tx) * p, (tx, p)
 
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
@@ -68,7 +69,11 @@ class BatchNorm(Layer):
         dx, c = self.backward(dy, cache, grads), self.param("gamma", dty) * dty
         if not train:
             return dx, c / s
-        return dx + project_backward(c, tx, xhat, s), project(c, xhat, s)
+        return dx + project_backward(c, tx, xhat, s), self._project(c, xhat, s)
+
+    @staticmethod
+    def _project(t, xhat, s):
+        return kernels.project(t, xhat, 1 / s, kernels.sums(t, xhat))
 
     def __repr__(self):
         return f"BatchNorm({self.c})"

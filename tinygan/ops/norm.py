@@ -33,15 +33,28 @@ def moments(x):
     return mean, (centred * centred).mean(_axes(x))
 
 
-def project(t, xhat, s):
-    """P(t) = (t − mean t − x̂·mean(x̂ t))/s.  t, xhat (…, C), s (C,)."""
+def normalize(x, mean, s, gamma, beta):
+    """y = γ·x̂ + β and x̂ = (x − mean)/s.  x (…, C), the others (C,) -> two arrays of x's shape."""
+    xhat = (x - mean) / s
+    return gamma * xhat + beta, xhat
+
+
+def sums(t, xhat):
+    """Σ t and Σ x̂t over all axes but the last: all that P needs to know of t as a whole. Two arrays (C,)."""
     axes = _axes(t)
-    return (t - t.mean(axes) - xhat * (xhat * t).mean(axes)) / s
+    return t.sum(axes), (xhat * t).sum(axes)
+
+
+def project(t, xhat, scale, totals):
+    """scale·(t − mean t − x̂·mean(x̂ t)), that is P(t) for scale = 1/s.  t, xhat (…, C), scale (C,), totals: sums."""
+    m = t.size // t.shape[-1]
+    return (t - totals[0] / m - xhat * (totals[1] / m)) * scale
 
 
 def project_backward(c, t, xhat, s):
     """The gradient of ⟨c, P(t)⟩ with respect to x, through x̂ and s.  c, t, xhat (…, C) -> (…, C)."""
-    axes = _axes(t)
-    a, b = (xhat * t).mean(axes), (xhat * c).mean(axes)
-    K = (c * t).mean(axes) - c.mean(axes) * t.mean(axes)
-    return -xhat * ((K - a * b) / s**2) - (b * project(t, xhat, s) + a * project(c, xhat, s)) / s
+    m, r = t.size // t.shape[-1], 1 / s
+    of_t, of_c = sums(t, xhat), sums(c, xhat)
+    a, b = of_t[1] / m, of_c[1] / m
+    K = (c * t).mean(_axes(t)) - of_c[0] * of_t[0] / m**2
+    return -xhat * ((K - a * b) * r**2) - (b * project(t, xhat, r, of_t) + a * project(c, xhat, r, of_c)) * r

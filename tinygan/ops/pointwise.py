@@ -16,7 +16,8 @@ def leaky_relu(x, slope):
 
 def leaky_relu_d1(t, x, slope):
     """f′·t = t where x > 0, else slope·t; at the kink x = 0 the left derivative. f″ = 0."""
-    return array_module(x).where(x > 0, t, slope * t)
+    above = (x > 0).astype(t.dtype)
+    return (above + slope * (1 - above)) * t      # exactly 1 or slope; many times faster than where
 
 
 def tanh(x):

@@ -1,0 +1,123 @@
+"""Each twin for NumPy against its namesake in ops: in one part and in several, below a block and beyond."""
+
+import numpy as np
+import pytest
+
+from tinygan import kernels
+from tinygan.kernels import cpu, parallel
+from tinygan.ops import adam, conv, norm, pointwise, products
+from tinygan.ops.windows import geometry
+
+SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (300, 130)]
+
+
+@pytest.fixture(params=["one part", "parts"])
+def parts(request, monkeypatch):
+    """Small blocks; without and with threads of our own (where NumPy's BLAS lets us)."""
+    monkeypatch.setattr(parallel, "BLOCK", 64)
+    monkeypatch.setattr(cpu, "BLOCK", 64)
+    monkeypatch.setattr(cpu, "SMALL", 1)
+    if request.param == "one part":
+        yield
+        return
+    with kernels.alone():
+        yield
+
+
+def _draw(rng, *shapes):
+    return [rng.standard_normal(shape).astype("float32") for shape in shapes]
+
+
+def _same(module, name, *args, rtol=2e-6, scale=1e-3):
+    twin, reference = getattr(cpu, name)(*args), getattr(module, name)(*args)
+    for a, b in zip(twin, reference) if isinstance(reference, tuple) else [(twin, reference)]:
+        assert a.shape == b.shape and a.dtype == b.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(scale, np.abs(b).max()))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("slope", [0.0, 0.2, 1.5])
+def test_leaky_relu_at_and_around_its_kink(shape, slope, rng, parts):
+    x, t = _draw(rng, shape, shape)
+    x.flat[:: 3] = 0
+    _same(pointwise, "leaky_relu", x, slope)
+    _same(pointwise, "leaky_relu_d1", t, x, slope)
+    _same(pointwise, "leaky_relu_d1", t.T, x.T, slope)      # not contiguous
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_products(shape, rng, parts):
+    a, b, bias = _draw(rng, (shape[0], shape[-1]), (shape[-1], 6), shape[-1:])
+    y, other = _draw(rng, shape, shape)
+    _same(products, "matmul", a, b, rtol=1e-5)
+    _same(products, "matmul", a.T, a, rtol=1e-5)
+    _same(products, "multiply", y, other)
+    expected = y + bias
+    assert cpu.add_bias(y, bias) is y            # in place: that is its use
+    np.testing.assert_array_equal(y, expected)
+    backwards = y.copy()[:, ::-1]
+    expected = backwards + bias
+    np.testing.assert_array_equal(cpu.add_bias(backwards, bias), expected)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (3, 5), (7, 3, 2, 4), (300, 130)])
+def test_batch_normalisation(shape, rng, parts):
+    x, t = _draw(rng, shape, shape)
+    x = 3 * x + 5
+    gamma, beta = _draw(rng, shape[-1:], shape[-1:])
+    mean, var = norm.moments(x)
+    _same(norm, "moments", x, rtol=1e-5)
+    s = (var + 1e-5)**0.5
+    _same(norm, "normalize", x, mean, s, gamma, beta, rtol=1e-5)
+    _, xhat = norm.normalize(x, mean, s, gamma, beta)
+    _same(norm, "sums", t, xhat, rtol=1e-5)
+    _same(norm, "project", t, xhat, gamma / s, norm.sums(t, xhat), rtol=1e-5, scale=1)     # with two samples it cancels
+
+
+def test_adam_over_steps(rng, parts):
+    theta, g = _draw(rng, (1000,), (1000,))
+    ours, theirs = ([theta.copy(), np.zeros_like(theta), np.zeros_like(theta)] for _ in range(2))
+    for t in range(1, 30):
+        for rule, (w, m, v) in ((cpu.adam, ours), (adam.adam, theirs)):
+            rule(w, g * np.float32(t % 5 - 2), m, v, 1e-2, 0.5, 0.999, 1e-8, t)
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["conv", "conv_input", "conv_weight"])
+def test_convolution_of_few_channels(rule, rng, parts):
+    g = geometry((9, 8), (5, 3), (2, 1), "same")
+    x, W, dy = _draw(rng, (5, 9, 8, 2), (5, 3, 2, 3), (5, *g.out, 3))
+    _same(conv, rule, *{"conv": (x, W), "conv_input": (dy, W), "conv_weight": (x, dy)}[rule], g, rtol=1e-5)
+
+
+@pytest.mark.skipif(parallel.threads() < 2, reason="one thread here")
+def test_parts_cover_everything_once_and_errors_come_through():
+    seen = []
+    with kernels.alone():
+        parallel.parallel(lambda part: seen.append(part), 11)
+        inside = []
+        parallel.parallel(lambda part: parallel.parallel(inside.append, 4), 2)     # a part does not split again
+        with pytest.raises(ZeroDivisionError):
+            parallel.parallel(lambda part: 1 / (part.start == 0), 10)
+        parallel.parallel(lambda part: None, 10)                                  # and all goes on
+    assert sorted(i for part in seen for i in range(part.start, part.stop)) == list(range(11)) and len(seen) > 1
+    assert inside == [slice(0, 4)] * 2
+
+
+def test_blas_gets_its_threads_back():
+    if parallel._blas():
+        get, _ = parallel._blas()
+        before = get()
+        with kernels.alone(), kernels.alone():
+            assert get() == 1
+        assert get() == before
+
+
+def test_buffers_grow_and_are_given_back():
+    from tinygan.kernels.workspace import release, scratch
+    a, b = scratch("test", (2, 3)), scratch("test", (3, 2))
+    assert np.shares_memory(a, b) and scratch("test", (100,)).shape == (100,)
+    assert not np.shares_memory(scratch("test", (2,)), scratch("other", (2,)))
+    release()
+    assert not np.shares_memory(a, scratch("test", (2, 3)))

@@ -1,0 +1,215 @@
+"""The ops of a training step on NumPy float32, in blocks: each block passes through all of an op's stages while it is
+in a core's cache, in place, and the cores share the blocks. Same names, arguments and results as in `ops/`.
+"""
+
+import numpy as np
+
+from ..ops import conv as reference
+from ..ops.random import scramble, threshold
+from .parallel import BLOCK, blocks, parallel, splits
+from .workspace import scratch
+
+SMALL = 1 << 20     # multiplications below which a product is not worth a second thread
+
+
+# Products.
+
+def matmul(a, b):
+    """a (m, k) @ b (k, n), the longer side of the result shared among the threads."""
+    m, n = a.shape[0], b.shape[1]
+    if not splits() or m * n * a.shape[1] < SMALL:
+        return a @ b
+    y = np.empty((m, n), a.dtype)
+    if m >= n:
+        parallel(lambda part: np.matmul(a[part], b, out=y[part]), m)
+    else:
+        parallel(lambda part: np.matmul(a, b[:, part], out=y[:, part]), n)
+    return y
+
+
+# Convolutions of few channels: the reference, on a share of the samples in each thread.
+
+def conv(x, W, g):
+    """y = ∂T/∂dy; see ops/conv.py."""
+    y = np.empty((len(x), *g.out, W.shape[-1]), x.dtype)
+
+    def task(part):
+        y[part] = reference.conv(x[part], W, g)
+    parallel(task, len(x))
+    return y
+
+
+def conv_input(dy, W, g):
+    """dx = ∂T/∂x; see ops/conv.py."""
+    dx = np.empty((len(dy), *g.size, W.shape[2]), dy.dtype)
+
+    def task(part):
+        dx[part] = reference.conv_input(dy[part], W, g)
+    parallel(task, len(dy))
+    return dx
+
+
+def conv_weight(x, dy, g):
+    """dW = ∂T/∂W; see ops/conv.py."""
+    return _sum(lambda part: reference.conv_weight(x[part], dy[part], g), len(x))
+
+
+def _sum(term, n, least=1):
+    """Σ term(part) over the parts of range(n), added in their order."""
+    found = {}
+    parallel(lambda part: found.update({part.start: term(part)}), n, least)
+    first, *rest = (found[start] for start in sorted(found))
+    for other in rest:
+        first += other
+    return first
+
+
+# Pointwise.
+
+def leaky_relu(x, slope):
+    """x where x > 0, else slope·x."""
+    y, flat, larger = np.empty(x.shape, x.dtype), x.reshape(-1), np.maximum if slope <= 1 else np.minimum
+    out = y.reshape(-1)
+
+    def rule(i):
+        np.multiply(flat[i], slope, out=out[i])
+        larger(flat[i], out[i], out=out[i])
+    blocks(rule, x.size)
+    return y
+
+
+def leaky_relu_d1(t, x, slope):
+    """t where x > 0, else slope·t."""
+    y, flat, t, slope = np.empty(x.shape, x.dtype), x.reshape(-1), t.reshape(-1), x.dtype.type(slope)
+    out = y.reshape(-1)
+
+    def rule(i):
+        above = flat[i] > 0
+        np.multiply(~above, slope, out=out[i])
+        out[i] += above
+        out[i] *= t[i]
+    blocks(rule, x.size)
+    return y
+
+
+def dropout_mask(key, x, rate):
+    """The float mask of ops/random.py: 1/(1 − rate) where an element stays, else 0; the same bits."""
+    mask, limit = np.empty(x.shape, x.dtype), threshold(1 - rate)
+    if limit == 2**16:
+        mask[...] = 1
+        return mask
+    out, scale = mask.reshape(-1), x.dtype.type(1 / (1 - rate))
+
+    def rule(i):    # over counters, each of which serves two elements
+        counter, spare = (scratch(name, (i.stop - i.start,), np.uint32) for name in ("counter", "spare"))
+        np.copyto(counter, np.arange(i.start, i.stop, dtype=np.uint32))
+        two = slice(2 * i.start, min(2 * i.stop, x.size))
+        bits = scramble(counter, key, spare).view(np.uint16)[:two.stop - two.start]
+        np.multiply(bits < limit, scale, out=out[two])
+    blocks(rule, (x.size + 1) // 2, 2)
+    return mask
+
+
+def add_bias(y, b):
+    """y + b, in y's own memory: y must be nobody else's."""
+    if not y.flags.c_contiguous:
+        return y + b
+    rows = y.reshape(-1, y.shape[-1])
+
+    def rule(i):
+        rows[i] += b
+    blocks(rule, len(rows), rows.shape[1])
+    return y
+
+
+def multiply(x, y):
+    """x·y, element by element."""
+    out, a, b = np.empty(x.shape, x.dtype), x.reshape(-1), y.reshape(-1)
+    flat = out.reshape(-1)
+    blocks(lambda i: np.multiply(a[i], b[i], out=flat[i]), x.size)
+    return out
+
+
+# Batch normalisation, on the rows (…, C) of an array.
+
+def _rows(x):
+    return x.reshape(-1, x.shape[-1])
+
+
+def _totals(term, rows):
+    """Σ over rows of term(block of rows) -> as many vectors (C,) as it gives: block sums first, then their sum."""
+
+    size = max(1, BLOCK // rows.shape[1])
+
+    def part_sum(part):
+        return sum(np.stack(term(slice(i, min(i + size, part.stop)))) for i in range(part.start, part.stop, size))
+    return _sum(part_sum, len(rows), least=size)
+
+
+def moments(x):
+    """Mean and biased variance of x over all axes but the last."""
+    rows = _rows(x)
+    mean = _totals(lambda i: [rows[i].sum(0)], rows)[0] / len(rows)
+
+    def square(i):
+        centred = np.subtract(rows[i], mean, out=scratch("centred", rows[i].shape))
+        return [np.einsum("ij,ij->j", centred, centred)]
+    return mean, _totals(square, rows)[0] / len(rows)
+
+
+def normalize(x, mean, s, gamma, beta):
+    """y = γ·x̂ + β and x̂ = (x − mean)/s."""
+    y, xhat, rows, r = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), _rows(x), 1 / s
+    y_rows, xhat_rows = _rows(y), _rows(xhat)
+
+    def rule(i):
+        np.subtract(rows[i], mean, out=xhat_rows[i])
+        xhat_rows[i] *= r
+        np.multiply(xhat_rows[i], gamma, out=y_rows[i])
+        y_rows[i] += beta
+    blocks(rule, len(rows), rows.shape[1])
+    return y, xhat
+
+
+def sums(t, xhat):
+    """Σ t and Σ x̂t over all axes but the last."""
+    t, xhat = _rows(t), _rows(xhat)
+    return tuple(_totals(lambda i: [t[i].sum(0), np.einsum("ij,ij->j", t[i], xhat[i])], t))
+
+
+def project(t, xhat, scale, totals):
+    """scale·(t − Σt/m − x̂·Σx̂t/m), with the two sums at hand."""
+    out, t_rows, xhat_rows = np.empty(t.shape, t.dtype), _rows(t), _rows(xhat)
+    rows, m = _rows(out), len(t_rows)
+    mean, along = totals[0] * (scale / m), totals[1] * (scale / m)
+
+    def rule(i):
+        np.multiply(xhat_rows[i], along, out=rows[i])
+        rows[i] += mean
+        scaled = np.multiply(t_rows[i], scale, out=scratch("scaled", t_rows[i].shape))
+        np.subtract(scaled, rows[i], out=rows[i])
+    blocks(rule, m, rows.shape[1])
+    return out
+
+
+# Adam.
+
+def adam(theta, g, m, v, lr, beta1, beta2, eps, t):
+    """Step t = 1, 2, … of Adam on θ, m and v, in place; see ops/adam.py."""
+    rate, root = lr / (1 - beta1**t), 1 / (1 - beta2**t)**0.5
+
+    def rule(i):
+        a, b = scratch("adam a", (i.stop - i.start,)), scratch("adam b", (i.stop - i.start,))
+        m[i] *= beta1
+        m[i] += np.multiply(g[i], 1 - beta1, out=a)
+        np.multiply(g[i], g[i], out=a)
+        a *= 1 - beta2
+        v[i] *= beta2
+        v[i] += a
+        np.sqrt(v[i], out=a)
+        a *= root
+        a += eps
+        np.multiply(m[i], rate, out=b)
+        b /= a
+        theta[i] -= b
+    blocks(rule, theta.size)

@@ -1,0 +1,116 @@
+"""Work in parts, one thread each. NumPy lets go of the interpreter while it computes, so threads run side by side.
+
+    with alone():              BLAS keeps to one thread inside,
+        parallel(task, n)      and task(part) runs for slices `part` that cover range(n), at the same time
+
+Threads of one's own and threads of BLAS do not go together: those of BLAS keep a core busy, waiting for the next
+product, for a while after each. A network of convolutions spends much of its time on what is no product, so there
+the work is split here and BLAS is told to use one thread, through the function that OpenBLAS has for it. Where that
+function is not found (another BLAS), there is one part, and BLAS is left as it is. A network of dense layers alone
+is nearly all products, each too short to hand half of it to another thread of Python: it is left to BLAS.
+
+The number of threads is that of BLAS (OMP_NUM_THREADS or OPENBLAS_NUM_THREADS; all cores if neither is set).
+"""
+
+import ctypes
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from .workspace import keep
+
+BLOCK = 1 << 17     # numbers in a block: a few arrays of them stay in a core's own cache
+_busy = Lock()      # a part never splits again
+_alone = False
+
+
+@lru_cache(maxsize=None)
+def _blas():
+    """(get, set) the number of OpenBLAS's threads, of the library that NumPy's wheel brings; None if not found."""
+    home = Path(np.__file__).parent
+    for path in [*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]:
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError:
+            continue
+        for prefix in ("scipy_openblas", "openblas"):
+            for suffix in ("64_", ""):
+                names = [f"{prefix}_{verb}_num_threads{suffix}" for verb in ("get", "set")]
+                if all(hasattr(library, name) for name in names):
+                    return tuple(getattr(library, name) for name in names)
+    return None
+
+
+@lru_cache(maxsize=None)
+def threads():
+    """How many parts work at the same time."""
+    return _blas()[0]() if _blas() else 1
+
+
+@lru_cache(maxsize=None)
+def _pool():
+    return ThreadPoolExecutor(threads() - 1, "tinygan")
+
+
+if hasattr(os, "register_at_fork"):     # a child has none of its parent's threads
+    os.register_at_fork(before=_busy.acquire, after_in_parent=_busy.release,
+                        after_in_child=lambda: (_pool.cache_clear(), _busy.release()))
+
+
+@contextmanager
+def alone():
+    """Inside, a product has one core, and `parallel` has all of them."""
+    global _alone
+    if threads() == 1 or _alone:
+        yield
+        return
+    keep()
+    get, put = _blas()
+    before = get()
+    put(1)
+    _alone = True
+    try:
+        yield
+    finally:
+        _alone = False
+        put(before)
+
+
+def splits():
+    """Whether `parallel` makes more than one part here."""
+    return _alone and not _busy.locked()
+
+
+def parallel(task, n, least=1):
+    """task(slice) on parts of range(n), at the same time, inside `alone`; returns when all are done.
+
+    Parts are of at least `least`. Elsewhere, and inside a part, there is one part.
+    """
+    parts = min(threads(), n // max(least, 1)) if _alone else 1
+    if parts < 2 or not _busy.acquire(blocking=False):
+        return task(slice(0, n))
+    try:
+        cuts = [n * i // parts for i in range(parts + 1)]
+        others = [_pool().submit(task, slice(a, b)) for a, b in zip(cuts[1:], cuts[2:])]
+        try:
+            task(slice(0, cuts[1]))
+        finally:
+            for other in others:
+                other.result()
+    finally:
+        _busy.release()
+
+
+def blocks(rule, rows, width=1):
+    """rule(slice) on blocks of rows, each of `width` numbers: all threads, and each block small enough for the cache."""
+    size = max(1, BLOCK // width)
+
+    def task(part):
+        for i in range(part.start, part.stop, size):
+            rule(slice(i, min(i + size, part.stop)))
+    parallel(task, rows, least=size)
