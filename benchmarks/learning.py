@@ -1,76 +1,150 @@
-"""Does it learn the whole distribution? Ring of 8 and grid of 25 in the protocol of VEEGAN and PacGAN.
+"""Does it learn the whole distribution? Mixtures whose modes can be counted, digits, and stacks of digits.
 
-    python benchmarks/learning.py ring --seeds 10 --jobs 2
-    python benchmarks/learning.py grid --seeds 2 --steps 2000          (a quick look; far from converged)
+    python benchmarks/learning.py ring --seeds 10 --jobs 2        8 Gaussians, as in VEEGAN and PacGAN
+    python benchmarks/learning.py grid --seeds 10 --jobs 2        25 Gaussians, likewise
+    python benchmarks/learning.py digits --held-out idx:FOLDER    MLP GAN, DCGAN and the best recipe on the bundled digits
+    python benchmarks/learning.py stacked --data idx:FOLDER --backend cupy        1,000 modes; hours without a GPU
+    python benchmarks/learning.py ring --seeds 1 --steps 2000     a quick look at any of them; far from converged
 
-2,500 samples of the averaged generator after training; a sample is of high quality within 3σ of its nearest mean;
-reverse KL over modes. Prints each seed, then mean ± standard error beside perfect samples, measured in the same way.
-One process has one core: seeds run side by side, `--jobs` at a time.
+Mixtures: 2,500 samples of the averaged generator after training; a sample is of high quality within 3σ of its nearest
+mean; reverse KL over modes. Digits: 2,500 samples, beside as many held-out images. Stacks: 26,000 samples, modes and
+KL to uniform as the bundled classifier sees them (Metz et al. 2017). Each seed is printed, then mean ± standard error
+beside the floor: the same figures for real samples. One process has one core: seeds run side by side, `--jobs` at a
+time. For stacks give FOLDER the 60,000 training images: a run holds them once.
 """
 
 import argparse
 import os
+import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")   # before NumPy is loaded: these networks are too small for two
+if "stacked" not in sys.argv:     # before NumPy is loaded: these networks are too small for two cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np   # noqa: E402
 
-from tinygan import GAN, data, metrics, models, optim   # noqa: E402
+from tinygan import GAN, backend, data, metrics, models, optim, run   # noqa: E402
 
-SHOWN = ("modes", "high_quality", "reverse_kl", "worst_covariance", "energy")
-# γ falls geometrically to its end at `share` of the run; the rate is held for `hold` of it, then half a cosine to 1%.
-RECIPES = {
-    "ring": dict(steps=20_000, lr=1e-3, gamma=(0.1, 1e-3), share=0.8, hold=0.6, average=0.9995),
-    "grid": dict(steps=20_000, lr=2e-3, gamma=(0.03, 1e-3), share=0.6, hold=0.6, average=0.999),
+SHOWN = {"ring": ("modes", "high_quality", "reverse_kl", "worst_covariance", "energy"),
+         "digits": ("classes", "total_variation", "frechet", "kid", "precision", "recall", "nearest"),
+         "stacked": ("modes", "kl")}
+SHOWN["grid"] = SHOWN["ring"]
+
+# Relativistic pairing with R1 + R2 at every step and Adam (0, 0.99); the rate is held for `hold` of the run, then falls
+# along half a cosine to 1%, and γ falls geometrically to its end at `share` of it. Widths are of models.mixture.
+MIXTURES = {
+    "ring": dict(steps=50_000, lr=1e-3, gamma=(0.1, 1e-3), share=0.8, hold=0.6, average=0.9998, widths=(0.5, 0.5)),
+    "grid": dict(steps=80_000, lr=2e-3, gamma=(0.03, 3e-3), share=0.6, hold=0.6, average=0.9998, widths=(1, 0.5)),
 }
+# Options of `tinygan train`, all with the default budget of the bundled digits: 20 epochs in batches of 32.
+DIGITS = {
+    "MLP GAN": dict(model="mlp", batch=32, epochs=20),
+    "DCGAN": dict(model="dcgan_small"),
+    "best": dict(model="dcgan_small"),
+}
+STACKED = dict(steps=40_000, batch=128, lr=2e-4, gamma=(1.0, 0.1), average=0.999)
 
 
-def train(name, seed, steps=None, batch=256):
-    """One run: relativistic pairing, R1 + R2 at every step, Adam (0, 0.99) -> the figures of 2,500 samples."""
-    recipe = dict(RECIPES[name], **({"steps": steps} if steps else {}))
+def mixture(name, seed, steps=None, batch=256):
+    """One run on a mixture -> the figures of 2,500 samples."""
+    recipe = dict(MIXTURES[name], **({"steps": steps} if steps else {}))
     steps, hold = recipe["steps"], int(recipe["hold"] * recipe["steps"])
-    mixture, rng, start = data.stream(name), np.random.default_rng(seed), time.time()
-    scale = float(np.sqrt((mixture.means**2).mean()))       # the networks see data of unit RMS
+    source, rng = data.stream(name), np.random.default_rng(seed)
+    scale = float(np.sqrt((source.means**2).mean()))       # the networks see data of unit RMS
     fall = optim.cosine(recipe["lr"], steps - hold, end=0.01)
     rate = lambda t: recipe["lr"] if t < hold else fall(t - hold)
-    G, D = models.mixture(rng=rng)
+    G, D = (models.mixture(rng=rng, width=width)[i] for i, width in enumerate(recipe["widths"]))
     gan = GAN(G, D, "relativistic", optim.Adam(rate, 0.0, 0.99), optim.Adam(rate, 0.0, 0.99), rng=rng,
               penalty="r1+r2", gamma=optim.anneal(*recipe["gamma"], steps, recipe["share"]), average=recipe["average"])
     for _ in range(steps):
-        points, _ = mixture.sample(batch, rng)
-        gan.step((points / scale).astype(np.float32))
-    return metrics.mixture(scale * gan.sample(2500), mixture) | {"seconds": time.time() - start}
+        gan.step((source.sample(batch, rng)[0] / scale).astype(np.float32))
+    return metrics.mixture(scale * gan.sample(2500), source)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mixture", choices=RECIPES)
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--steps", type=int, help="instead of the recipe's")
-    parser.add_argument("--jobs", type=int, default=1)
-    args = parser.parse_args()
-    mixture = data.stream(args.mixture)
-    print(f"{args.mixture:<8}" + "".join(f"{name:>18}" for name in (*SHOWN, "seconds")))
-    row = lambda name, figures: print(f"{name:<8}" + "".join(f"{text:>18}" for text in figures), flush=True)
-    rows = []
-    with ProcessPoolExecutor(args.jobs) as pool:
-        n = range(args.seeds)
-        for seed, figures in zip(n, pool.map(train, [args.mixture] * args.seeds, n, [args.steps] * args.seeds)):
-            rows.append([figures[name] for name in (*SHOWN, "seconds")])
-            row(f"seed {seed}", [f"{value:.4f}" for value in rows[-1]])
-    perfect = [list(metrics.mixture(mixture.sample(2500, np.random.default_rng(s))[0], mixture).values())
-               for s in range(100, 120)]
-    for name, table in (("ours", rows), ("perfect", perfect)):
+def digits(name, seed, steps=None, held_out=None):
+    """One run on the bundled digits -> the figures of 2,500 samples."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = dict(DIGITS[name], seed=seed, **({"steps": steps} if steps else {}))
+        run.train(out=Path(folder) / "run", quiet=True, **options)
+        return run.evaluate(Path(folder) / "run", held_out=held_out)[0]
+
+
+def stacked(images, seed, steps=None, batch=None, name="numpy", width=1.0, samples=26_000):
+    """One run on stacked digits: the DCGAN with three channels -> modes and KL of 26,000 samples."""
+    steps, batch = steps or STACKED["steps"], batch or STACKED["batch"]
+    rng = np.random.default_rng(seed)
+    rate = optim.cosine(STACKED["lr"], steps, end=0.05)
+    G, D = models.dcgan(rng=rng, image=(28, 28, 3), width=width, backend=name)
+    gan = GAN(G, D, "relativistic", optim.Adam(rate, 0.0, 0.99), optim.Adam(rate, 0.0, 0.99), rng=rng, penalty="r1+r2",
+              gamma=optim.anneal(*STACKED["gamma"], steps), average=STACKED["average"])
+    gan.train(data.Stream(data.Stacked(images), batch, rng), steps=steps)
+    return metrics.stacked(np.concatenate([backend.asnumpy(gan.sample(min(1000, samples - i)))
+                                           for i in range(0, samples, 1000)]))
+
+
+def _timed(function, *args):
+    start = time.time()
+    return function(*args) | {"seconds": time.time() - start}
+
+
+def _table(shown, tasks, floors, jobs):
+    """Run the tasks (name, function, arguments…) and print their figures, a mean for each name, and the floor."""
+    shown = (*shown, "seconds")
+    row = lambda name, cells: print(f"{name:<16}" + "".join(f"{text:>18}" for text in cells), flush=True)
+    row("", shown)
+    rows = {}
+    with ProcessPoolExecutor(jobs) as pool:
+        for (name, *_), future in [(task, pool.submit(_timed, *task[1:])) for task in tasks]:
+            figures = future.result()
+            rows.setdefault(name, []).append([figures.get(key, float("nan")) for key in shown])
+            row(f"{name} {len(rows[name]) - 1}", [f"{value:.4f}" for value in rows[name][-1]])
+    rows["floor"] = [[figures.get(key, float("nan")) for key in shown] for figures in floors]
+    for name, table in rows.items():
         row(name, [_mean(column) for column in zip(*table)])
 
 
 def _mean(values):
     """Mean ± standard error; plainly the mean where one is infinite (a missed mode) or there is one only."""
+    if np.isnan(values).all():
+        return ""
     if len(values) < 2 or not np.isfinite(values).all():
         return f"{np.mean(values):.4f}"
     return f"{np.mean(values):.4f} ± {np.std(values, ddof=1) / len(values)**0.5:.4f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["ring", "grid", "digits", "stacked"])
+    parser.add_argument("--seeds", type=int, help="how many (default 10 for mixtures, else 1)")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--jobs", type=int, default=1, help="how many seeds at a time (default 1)")
+    parser.add_argument("--held-out", metavar="NAME", help="digits: unseen images for the floor, such as idx:FOLDER")
+    parser.add_argument("--data", default="mnist5k", help="stacked: the digits to stack (default mnist5k)")
+    parser.add_argument("--backend", default="numpy", help="stacked: numpy or cupy")
+    parser.add_argument("--width", type=float, default=1.0, help="stacked: factor on the channels (default 1)")
+    parser.add_argument("--batch", type=int, help="stacked: instead of the recipe's")
+    parser.add_argument("--samples", type=int, default=26_000, help="stacked: how many to judge (default 26000)")
+    args = parser.parse_args()
+    seeds = range(args.seeds or (10 if args.what in MIXTURES else 1))
+    if args.what in MIXTURES:
+        source = data.stream(args.what)
+        tasks = [(args.what, mixture, args.what, seed, args.steps) for seed in seeds]
+        floors = [metrics.mixture(source.sample(2500, np.random.default_rng(s))[0], source) for s in range(100, 120)]
+    elif args.what == "digits":
+        tasks = [(name, digits, name, seed, args.steps, args.held_out) for name in DIGITS for seed in seeds]
+        real, _ = data.load("mnist5k")
+        unseen = data.load(args.held_out)[0] if args.held_out else real[1::2]
+        floors = [metrics.digits(unseen[np.random.default_rng(0).permutation(len(unseen))[:2500]],
+                                 real if args.held_out else real[::2])]
+    else:
+        images, labels = data.load(args.data)
+        tasks = [("stacked", stacked, images, seed, args.steps, args.batch, args.backend, args.width, args.samples)
+                 for seed in seeds]
+        floors = [metrics.stacked(data.Stacked(images, labels).sample(args.samples, np.random.default_rng(0))[0])]
+    _table(SHOWN[args.what], tasks, floors, args.jobs)
 
 
 if __name__ == "__main__":

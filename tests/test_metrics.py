@@ -115,3 +115,22 @@ def test_evaluate_prints_figures_beside_floors(tmp_path, monkeypatch, capsys):
         assert set(names) <= set(table) and all(len(row) == 2 for row in table.values())
     assert table["frechet"][0] > 5 * table["frechet"][1]      # five steps are not enough
     assert cli.main(["evaluate", "gone"]) == 2
+
+
+def test_stacked_digits_show_their_modes():
+    images, labels = data.load("mnist5k")
+    source = data.Stacked(images, labels)
+    stacks, modes = source.sample(1500, np.random.default_rng(0))
+    assert stacks.shape == (1500, 28, 28, 3) and stacks.dtype == np.float32 and modes.min() >= 0 and modes.max() < 1000
+    found = metrics.stacked(stacks)
+    share = np.bincount(modes, minlength=1000) / len(modes)
+    assert abs(found["modes"] - (share > 0).sum()) < 15
+    np.testing.assert_allclose(found["kl"], (share[share > 0] * np.log(1000 * share[share > 0])).sum(), atol=0.03)
+    one = metrics.stacked(np.repeat(stacks[:1], 50, axis=0))
+    assert one["modes"] == 1 and abs(one["kl"] - np.log(1000)) < 1e-9
+    np.testing.assert_array_equal(next(data.Stream(source, 4, 7)), next(data.Stream(source, 4, 7)))
+    with pytest.raises(DataError, match="stacked digits"):
+        metrics.stacked(images[:3])
+    for wrong in (lambda: data.Stacked(stacks), lambda: data.Stacked(images, labels[:5])):
+        with pytest.raises(ShapeError):
+            wrong()

@@ -1,10 +1,11 @@
-"""The command line: tinygan train | sample | evaluate | gradcheck | info.
+"""The command line: tinygan train | sample | evaluate | gradcheck | bench | info.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 bad input, 3 training
 diverged (the last good weights are kept), 130 stopped by Ctrl-C (what there was is kept).
 """
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -82,6 +83,7 @@ def _parser():
         "the adjoint identity, and second order. Exit code 1 if any is wrong."))
     check.add_argument("--seed", type=_at_least(int, 0), default=0, help="of inputs and cotangents (default 0)")
     check.set_defaults(command=_gradcheck)
+    _add_bench(commands)
     info = commands.add_parser("info", help="versions, and which backends are usable here, and why not")
     info.set_defaults(command=_info)
     return parser
@@ -150,6 +152,32 @@ def _add_sample(commands):
     sample.add_argument("--out", metavar="FILE", help=".png for a picture, .npy for the array\n"
                         "(default RUN/samples-n<N>-seed<SEED>.png)")
     sample.set_defaults(command=_sample)
+
+
+def _add_bench(commands):
+    bench = commands.add_parser(
+        "bench", help="how long layers and training steps take, on the CPU and on the GPU",
+        formatter_class=argparse.RawTextHelpFormatter,
+        description="Time each layer and whole training steps over batch sizes on every usable backend: a table, where CPU\n"
+        "and GPU cross, a plot, and the figures as JSON and CSV with the hardware. Without a GPU it measures the CPU.",
+        epilog="""examples:
+  tinygan bench                                  all layers and the dcgan's step, a few minutes
+  tinygan bench --model mlp --batches 1,32,128 --no-layers
+  tinygan bench --profile --batches 128          what takes the time within a step""")
+    bench.add_argument("--model", default="dcgan", choices=models.names, metavar="NAME",
+                       help=f"{', '.join(models.names)} (default dcgan)")
+    bench.add_argument("--batches", type=_integers, default=(1, 4, 16, 64, 256, 1024), metavar="N,N,…",
+                       help="batch sizes (default 1,4,16,64,256,1024)")
+    bench.add_argument("--seconds", type=_above(0), default=0.3, help="how long to repeat each call (default 0.3)")
+    bench.add_argument("--no-layers", action="store_true", help="only whole training steps")
+    bench.add_argument("--profile", action="store_true", help="take one training step on the CPU apart instead, at the\n"
+                       "last of the batch sizes (or 128)")
+    bench.add_argument("--out", metavar="FOLDER", default="bench", help="where bench.json, .csv and .png go (default bench)")
+    bench.set_defaults(command=_bench)
+
+
+def _integers(text):
+    return tuple(_at_least(int, 1)(part) for part in text.split(","))
 
 
 def _at_least(kind, least):
@@ -222,6 +250,29 @@ def _gradcheck(args):
 
 def _column(quantity):
     return {"ty": 1, "adjoint": 2}.get(quantity, 3 if quantity.startswith("second") else 0)
+
+
+def _bench(args):
+    from . import bench
+    if args.profile:
+        default = args.batches == (1, 4, 16, 64, 256, 1024)
+        print(bench.profile_table(bench.profile(args.model, 128 if default else args.batches[-1])))
+        return
+    for name, value in bench.hardware().items():
+        print(f"{name:<8} {value}")
+    log = lambda row: print(f"  {row['what']}, batch {row['batch']}, {row['backend']}: {1e3 * row['median_s']:.3f} ms",
+                            file=sys.stderr)
+    results = bench.measure(args.model, args.batches, seconds=args.seconds, layers=not args.no_layers, log=log)
+    print(bench.table(results))
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / "bench.json", "w") as file:
+        json.dump(results, file, indent=2)
+    with atomic(folder / "bench.csv", "w") as file:
+        file.write(bench.as_csv(results))
+    plots.bench(results, folder / "bench.png")
+    for name in ("bench.json", "bench.csv", "bench.png"):
+        print(folder / name)
 
 
 def _info(args):

@@ -99,3 +99,26 @@ def _rgb(fig):
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def bench(results, path):
+    """bench.png from `bench.measure`: for each thing measured a panel, time a sample over batch size, a line a backend."""
+    rows = results["rows"]
+    names = list(dict.fromkeys(row["what"] for row in rows))
+    columns = min(3, len(names))
+    fig = Figure(figsize=(4.2 * columns, 2.8 * -(-len(names) // columns)), dpi=100, layout="constrained")
+    for i, name in enumerate(names):
+        ax = fig.add_subplot(-(-len(names) // columns), columns, i + 1)
+        for backend, colour in (("numpy", _BLUE), ("cupy", _ORANGE)):
+            line = sorted((row["batch"], 1e6 * row["median_s"] / row["batch"]) for row in rows
+                          if row["what"] == name and row["backend"] == backend)
+            if line:
+                ax.loglog(*zip(*line), "o-", color=colour, label=backend, markersize=3)
+        ax.set_title(name, fontsize=9)
+        ax.grid(True, which="major", alpha=0.3)
+        ax.set_xlabel("batch", fontsize=8)
+        ax.set_ylabel("µs a sample", fontsize=8)
+        ax.tick_params(labelsize=7)
+        ax.legend(fontsize=7)
+    with atomic(path) as file:
+        fig.savefig(file, format="png")

@@ -14,8 +14,9 @@ from .digits import mnist5k
 from .idx import load_folder
 from .images import check, scale
 from .mixtures import Mixture, grid, ring
+from .stacked import Stacked
 
-__all__ = ["Batches", "Mixture", "Stream", "check", "grid", "load", "ring", "scale", "stream", "streams"]
+__all__ = ["Batches", "Mixture", "Stacked", "Stream", "check", "grid", "load", "ring", "scale", "stream", "streams"]
 
 HELP = "mnist5k, idx:FOLDER, ring, grid"
 _SETS = {"mnist5k": mnist5k}

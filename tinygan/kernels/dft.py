@@ -58,8 +58,7 @@ def pays(n, shape, g):
 @lru_cache(maxsize=256)
 def _pays(n, shape, g):
     direct = prod(g.out) * prod(shape)
-    flat, (kh, kw, c, o) = _unstride(g), shape
-    c *= prod(g.stride)
+    flat, c, o = _unstride(g), shape[2] * prod(g.stride), shape[3]
     if prod(flat.size) > 256:       # the transforms grow with the square of the map
         return False
     R = prod(_cycle(flat)) * 1.5

@@ -24,7 +24,7 @@ import numpy as np
 
 from .workspace import keep
 
-BLOCK = 1 << 17     # numbers in a block: a few arrays of them stay in a core's own cache
+BLOCK = 1 << 17     # numbers in a block: a few of them stay in the cache, and it is worth waking a thread for
 _busy = Lock()      # a part never splits again
 _alone = False
 
@@ -107,7 +107,7 @@ def parallel(task, n, least=1):
 
 
 def blocks(rule, rows, width=1):
-    """rule(slice) on blocks of rows, each of `width` numbers: all threads, and each block small enough for the cache."""
+    """rule(slice) on blocks of rows, each of `width` numbers, shared among the threads."""
     size = max(1, BLOCK // width)
 
     def task(part):

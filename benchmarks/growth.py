@@ -1,0 +1,92 @@
+"""How the cost of a training step grows: time and peak memory against batch, width and image size.
+
+    python benchmarks/growth.py                          a few minutes; results in growth.json and growth.png
+    python benchmarks/growth.py --backend cupy --out results/growth-gpu
+
+Each point runs in a process of its own: the median of its steps, and the highest resident memory above that of the
+process before it built anything (on a GPU: what the memory pool holds). The exponent e of cost ~ size^e is the slope
+of the least-squares line through the logarithms; for images the size is the side.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tinygan import backend, bench
+
+# What grows, and what stands still meanwhile; all on the `dcgan`.
+SERIES = {
+    "batch": [dict(batch=b, width=1.0, side=28) for b in (8, 16, 32, 64, 128, 256)],
+    "width": [dict(batch=32, width=w, side=28) for w in (0.125, 0.25, 0.5, 1.0, 2.0)],
+    "side": [dict(batch=16, width=0.5, side=s) for s in (28, 64, 128)],
+}
+
+
+def point(name, batch, width, side):
+    """{"median_s", "memory_mib"} of one setting, in this process."""
+    before = _resident()
+    gan, x = bench.game("dcgan", batch, name, width=width, image=(side, side, 1))
+    median, low, high = bench.clock(lambda: gan.step(x), name, seconds=2.0, least=5)
+    memory = (backend.get(name).get_default_memory_pool().total_bytes() / 2**20 if name == "cupy"
+              else _resident() - before)
+    return {"batch": batch, "width": width, "side": side, "median_s": median, "q25_s": low, "q75_s": high,
+            "memory_mib": memory}
+
+
+def _resident():
+    """Highest resident memory of this process so far, MiB; Linux only."""
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+
+def exponent(sizes, costs):
+    """The slope of log cost over log size."""
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", default="numpy")
+    parser.add_argument("--out", default="growth", help="name of the .json and .png (default growth)")
+    parser.add_argument("--point", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.point:
+        print(json.dumps(point(args.backend, **json.loads(args.point))))
+        return
+    results = {"hardware": bench.hardware(), "backend": args.backend, "series": {}, "exponents": {}}
+    for name, settings in SERIES.items():
+        rows = [json.loads(subprocess.run(
+            [sys.executable, __file__, "--backend", args.backend, "--point", json.dumps(setting)],
+            check=True, capture_output=True, text=True).stdout) for setting in settings]
+        sizes = [row[name] for row in rows]
+        slopes = {cost: exponent(sizes, [row[cost] for row in rows]) for cost in ("median_s", "memory_mib")}
+        results["series"][name], results["exponents"][name] = rows, slopes
+        print(f"{name:<8}{'ms a step':>12}{'MiB':>8}")
+        for row in rows:
+            print(f"{row[name]:<8g}{1e3 * row['median_s']:>12.1f}{row['memory_mib']:>8.0f}")
+        print(f"time ~ {name}^{slopes['median_s']:.2f}, memory ~ {name}^{slopes['memory_mib']:.2f}", flush=True)
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+    Path(f"{args.out}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    _plot(results).savefig(f"{args.out}.png")
+
+
+def _plot(results):
+    fig = Figure(figsize=(11, 6), dpi=100, layout="constrained")
+    axes = fig.subplots(2, len(SERIES))
+    for column, (name, rows) in enumerate(results["series"].items()):
+        for row_of_axes, (cost, label, factor) in enumerate([("median_s", "ms a step", 1e3), ("memory_mib", "MiB", 1)]):
+            ax = axes[row_of_axes, column]
+            ax.loglog([row[name] for row in rows], [factor * row[cost] for row in rows], "o-")
+            ax.set_title(f"{label} ~ {name}^{results['exponents'][name][cost]:.2f}", fontsize=10)
+            ax.set_xlabel(name)
+            ax.set_ylabel(label)
+            ax.grid(True, which="both", alpha=0.25)
+    return fig
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Timing: figures that hang together. No test here depends on how fast anything is."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tinygan import bench, cli
+from tinygan.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def results():
+    return bench.measure("points", (1, 3), seconds=1e-4, layers=False)
+
+
+def test_rows_and_hardware(results):
+    assert [(row["what"], row["batch"]) for row in results["rows"]] == [("training step, points", 1),
+                                                                       ("training step, points", 3)]
+    for row in results["rows"]:
+        assert 0 < row["q25_s"] <= row["median_s"] <= row["q75_s"]
+    assert {"cpu", "cores", "threads", "numpy", "python"} <= set(results["hardware"])
+    json.dumps(results)
+
+
+def test_a_layer_takes_all_of_its_pass():
+    for build, shape in bench.LAYERS.values():
+        bench._layer(build, shape, 2, "numpy")()
+
+
+def test_the_table_says_where_the_two_cross():
+    times = {("numpy", 1): 1.0, ("numpy", 8): 8.0, ("cupy", 1): 2.0, ("cupy", 8): 2.0}
+    rows = [{"what": "a", "batch": b, "backend": n, "median_s": t, "q25_s": t, "q75_s": t}
+            for (n, b), t in times.items()]
+    text = bench.table({"rows": rows})
+    assert "the GPU is faster from batch 8" in text and "0.50" in text and "4.00" in text
+    assert bench.as_csv({"rows": rows}).splitlines()[0] == "what,batch,backend,median_s,q25_s,q75_s"
+    never = [dict(row, median_s=9.0) if row["backend"] == "cupy" else row for row in rows]
+    assert "the CPU is faster at every batch size" in bench.table({"rows": never})
+
+
+def test_the_profile_counts_the_products_of_the_dcgan():
+    """By hand, a sample's multiplications in one step: G forward twice and backward, D forward three times, backward."""
+    found = bench.profile("dcgan_small", batch=2, steps=1)
+    c = {1: 64, 2: 32, 3: 16}                                     # channels at a quarter of the width
+    g = [(100 * 49 * c[1], False), (49 * 25 * c[1] * c[2], True), (49 * 25 * c[2] * c[3], True),
+         (196 * 25 * c[3], True)]
+    d = [(196 * 25 * c[3], False), (49 * 25 * c[3] * c[2], True), (49 * c[2], True)]
+    forward = lambda net: sum(n for n, _ in net)
+    inputs = lambda net: sum(n for n, needed in net if needed)    # the first layer's input needs no gradient …
+    macs = 2 * forward(g) + forward(g) + inputs(g)
+    macs += 3 * forward(d) + 2 * (forward(d) + inputs(d)) + forward(d)      # … but in G's step D's does
+    assert found["flop"] == 2 * 2 * macs
+    assert 0 < found["floor_s"] and sum(row["seconds"] for row in found["rows"]) > 0
+    assert "GFLOP/s of a large product" in bench.profile_table(found)
+
+
+def test_the_command_leaves_its_files(tmp_path, capsys):
+    out = tmp_path / "b"
+    assert cli.main(["bench", "--model", "points", "--batches", "1,2", "--seconds", "1e-4", "--no-layers",
+                     "--out", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["bench.csv", "bench.json", "bench.png"]
+    saved = json.loads((out / "bench.json").read_text())
+    assert len(saved["rows"]) == 2 and (out / "bench.png").read_bytes()[:4] == b"\x89PNG"
+    assert "no gpu" in capsys.readouterr().out or "gpu" in saved["hardware"]
+    with pytest.raises(ConfigError, match="at least 1"):
+        bench.measure("points", ())
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["bench", "--batches", "0"])
+    assert stop.value.code == 2
+
+
+def test_median_of_a_clock():
+    ticks = iter(np.arange(100))
+    assert bench.clock(lambda: next(ticks), "numpy", 0, 5)[0] >= 0 and next(ticks) == 6    # one to warm up

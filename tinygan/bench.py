@@ -1,0 +1,227 @@
+"""How long things take, on each backend that is usable here: single layers, whole training steps, and what is in one.
+
+    results = bench.measure(model="dcgan", batches=(1, 64), seconds=0.2)      rows of medians, with the hardware
+    profile = bench.profile(model="dcgan", batch=128)                         a step taken apart, beside its floor
+
+Every figure is the median of several calls after one that warms up; a device is waited for before the clock is read.
+A small network is slower on a GPU than on a CPU: each operation costs the time to launch it, however small it is.
+"""
+
+import csv
+import io
+import os
+import platform
+import statistics
+import time
+from collections import defaultdict
+
+import numpy as np
+
+from . import backend, models
+from .errors import ConfigError
+from .gan import GAN
+from .layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D, Tanh,
+                     UpSampling2D)
+from .layers.base import Affine
+from .net import Sequential
+from .optim import Adam
+
+# name -> (layer, shape of one sample): the layers of the DCGAN, and the others at the same sizes.
+LAYERS = {
+    "Dense 100→12544": (lambda: Dense(100, 12544), (100,)),
+    "Dense 784→256": (lambda: Dense(784, 256), (784,)),
+    "Conv2D 1→64, 5×5, stride 2": (lambda: Conv2D(1, 64, 5, 2), (28, 28, 1)),
+    "Conv2D 64→128, 5×5, stride 2": (lambda: Conv2D(64, 128, 5, 2), (14, 14, 64)),
+    "ConvTranspose2D 256→128, 5×5": (lambda: ConvTranspose2D(256, 128, 5), (7, 7, 256)),
+    "ConvTranspose2D 128→64, 5×5, stride 2": (lambda: ConvTranspose2D(128, 64, 5, 2), (7, 7, 128)),
+    "ConvTranspose2D 64→1, 5×5, stride 2": (lambda: ConvTranspose2D(64, 1, 5, 2), (14, 14, 64)),
+    "MaxPool2D 2×2": (lambda: MaxPool2D(2), (14, 14, 64)),
+    "AvgPool2D 2×2": (lambda: AvgPool2D(2), (14, 14, 64)),
+    "UpSampling2D ×2": (lambda: UpSampling2D(2), (7, 7, 128)),
+    "BatchNorm 64": (lambda: BatchNorm(64), (14, 14, 64)),
+    "LeakyReLU": (lambda: LeakyReLU(), (14, 14, 64)),
+    "Tanh": (lambda: Tanh(), (28, 28, 1)),
+    "Dropout": (lambda: Dropout(0.3), (14, 14, 64)),
+}
+
+
+def hardware():
+    """What the figures were measured on: mapping name -> text or number."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            cpu = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        cpu = platform.processor() or platform.machine()
+    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    found = {"cpu": cpu, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+             "threads": os.environ.get("OMP_NUM_THREADS") or os.environ.get("OPENBLAS_NUM_THREADS") or "all",
+             "numpy": np.__version__, "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+             "python": platform.python_version(), "system": platform.platform()}
+    reason = backend.why_not("cupy")
+    return found | ({"gpu": backend.describe("cupy")} if reason is None else {"no gpu": reason})
+
+
+def clock(call, name, seconds=0.3, least=3):
+    """(median, lower quartile, upper quartile) in seconds of call(), repeated for `seconds` but `least` times."""
+    call()
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < least or time.perf_counter() < end:
+        backend.synchronize(name)
+        start = time.perf_counter()
+        call()
+        backend.synchronize(name)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), *(float(q) for q in np.quantile(times, (0.25, 0.75)))
+
+
+def _layer(build, shape, batch, name):
+    """A call that takes one layer forward and backward, with its gradients."""
+    net, rng = Sequential([build()], rng=0, backend=name), np.random.default_rng(0)
+    x = backend.to(rng.standard_normal((batch, *shape), dtype=np.float32), name)
+    y, _ = net.forward(x)
+    dy = backend.to(rng.standard_normal(y.shape, dtype=np.float32), name)
+
+    def call():
+        _, cache = net.forward(x)
+        net.backward(dy, cache, net.zero_grads())
+    return call
+
+
+def game(model, batch, name="numpy", **options):
+    """(gan, x): a GAN of this model with Adam, and a batch of real samples, on this backend."""
+    G, D = models.get(model).build(rng=0, backend=name, **options)
+    x = np.random.default_rng(1).uniform(-1, 1, (batch, *D.input_shape)).astype(np.float32)
+    return GAN(G, D, g_opt=Adam(2e-4, 0.5), d_opt=Adam(2e-4, 0.5), rng=2), backend.to(x, name)
+
+
+def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, seconds=0.3, layers=True, log=None):
+    """Layers and whole training steps over batch sizes, on every usable backend.
+
+    Returns {"hardware": …, "rows": [{"what", "batch", "backend", "median_s", "q25_s", "q75_s"}, …]}.
+    log: a function of each row as it is ready. Raises ConfigError for a batch below 1 or an unknown model.
+    """
+    if not batches or min(batches) < 1:
+        raise ConfigError(f"expected batch sizes of at least 1, got {batches}")
+    backends = backends or [name for name in ("numpy", "cupy") if backend.why_not(name) is None]
+    tasks = {what: lambda batch, name, pair=pair: _layer(*pair, batch, name)
+             for what, pair in (LAYERS.items() if layers else ())}
+
+    def step(batch, name):
+        gan, x = game(model, batch, name)
+        return lambda: gan.step(x)
+    tasks[f"training step, {model}"] = step
+    rows = []
+    for what, task in tasks.items():
+        for batch in batches:
+            for name in backends:
+                median, low, high = clock(task(batch, name), name, seconds)
+                rows.append({"what": what, "batch": batch, "backend": name, "median_s": median, "q25_s": low,
+                             "q75_s": high})
+                if log:
+                    log(rows[-1])
+    return {"hardware": hardware(), "model": model, "rows": rows}
+
+
+def table(results):
+    """The rows as text: a line for each thing and batch, a column for each backend, and where the two cross."""
+    backends = list(dict.fromkeys(row["backend"] for row in results["rows"]))
+    cells = {(row["what"], row["batch"], row["backend"]): row["median_s"] for row in results["rows"]}
+    both = len(backends) == 2
+    lines = [f"{'milliseconds, forward and backward':<42}{'batch':>6}" + "".join(f"{name:>11}" for name in backends)
+             + (f"{'numpy/cupy':>12}" if both else "")]
+    for what in dict.fromkeys(row["what"] for row in results["rows"]):
+        batches = sorted({row["batch"] for row in results["rows"] if row["what"] == what})
+        for batch in batches:
+            times = [cells[what, batch, name] for name in backends]
+            lines.append(f"{what:<42}{batch:>6}" + "".join(f"{1e3 * t:>11.3f}" for t in times)
+                         + (f"{times[0] / times[1]:>12.2f}" if both else ""))
+        if both:
+            ahead = [b for b in batches if cells[what, b, backends[1]] < cells[what, b, backends[0]]]
+            lines.append(f"    the GPU is faster from batch {min(ahead)}" if ahead else
+                         "    the CPU is faster at every batch size")
+    return "\n".join(lines)
+
+
+def as_csv(results):
+    """The rows as CSV text."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(results["rows"][0]))
+    writer.writeheader()
+    writer.writerows(results["rows"])
+    return text.getvalue()
+
+
+def rate(size=2048):
+    """Floating-point operations a second of a large float32 product, all cores."""
+    a, b = (np.random.default_rng(i).standard_normal((size, size), dtype=np.float32) for i in range(2))
+    out = np.empty_like(a)
+    return 2 * size**3 / clock(lambda: np.matmul(a, b, out=out), "numpy", 0.5)[0]
+
+
+def profile(model="dcgan", batch=128, steps=5):
+    """Where the time of a training step on the CPU goes.
+
+    Returns {"step_s": median, "floor_s": its direct multiplications at the rate of a large product, "flop", "rate",
+    "rows": [{"layer", "map", "calls", "seconds", "flop"}, …]}, all of one step. Times of maps hold the clock's own
+    cost, some microseconds a call.
+    """
+    gan, x = game(model, batch)
+    whole = clock(lambda: gan.step(x), "numpy", 0, steps)[0]
+    found = defaultdict(lambda: [0, 0.0, 0])
+    for side, net in (("G", gan.G), ("D", gan.D)):
+        for i, layer in enumerate(net.layers):
+            weighty = isinstance(layer, Affine) and "W" in layer.params
+            for method in ("map", "adjoint", "wgrad") if weighty else ("forward", "backward"):
+                _time(layer, method, found[f"{side}.{i} {layer}", method], weighty)
+    for side, optimiser in (("G", gan.g_opt), ("D", gan.d_opt)):
+        _time(optimiser, "step", found[f"{side} {type(optimiser).__name__}", "step"], False)
+    for _ in range(steps):
+        gan.step(x)
+    rows = [{"layer": layer, "map": method, "calls": n // steps, "seconds": s / steps, "flop": flop // steps}
+            for (layer, method), (n, s, flop) in found.items() if n]
+    flop, speed = sum(row["flop"] for row in rows), rate()
+    return {"hardware": hardware(), "model": model, "batch": batch, "step_s": whole, "floor_s": flop / speed,
+            "flop": flop, "rate": speed, "rows": sorted(rows, key=lambda row: -row["seconds"])}
+
+
+def _time(thing, method, entry, weighty):
+    """Let this method of this object note its calls, seconds and, for a map with a weight, direct operations."""
+    inner = getattr(thing, method)
+
+    def timed(*args, **options):
+        start = time.perf_counter()
+        result = inner(*args, **options)
+        entry[0] += 1
+        entry[1] += time.perf_counter() - start
+        if weighty:
+            entry[2] += _flop(thing, method, args, result)
+        return result
+    setattr(thing, method, timed)
+
+
+def _flop(layer, method, args, result):
+    """2·(multiplications) of the direct form: each place of the convolution's output meets the whole weight."""
+    if isinstance(layer, Dense):
+        places = len(args[0])
+    else:   # the output of the convolution that the layer is, or is the adjoint of
+        small = {"map": result, "adjoint": args[0], "wgrad": args[1] if method == "wgrad" else None}[method]
+        if isinstance(layer, ConvTranspose2D):
+            small = result if method == "adjoint" else args[0]
+        places = small.size // small.shape[-1]
+    return 2 * places * layer.params["W"].size
+
+
+def profile_table(found, lines=25):
+    """The profile as text."""
+    rows, step = found["rows"], found["step_s"]
+    text = [f"{found['model']} at batch {found['batch']}: {1e3 * step:.1f} ms a step, "
+            f"{found['flop'] / 1e9:.1f} GFLOP by direct sums; at the {found['rate'] / 1e9:.0f} GFLOP/s of a large product "
+            f"they take {1e3 * found['floor_s']:.1f} ms ({found['floor_s'] / step:.2f} of the step)",
+            f"{'':<48}{'map':<10}{'calls':>6}{'ms':>9}{'share':>8}{'GFLOP/s':>9}"]
+    for row in rows[:lines]:
+        speed = f"{row['flop'] / row['seconds'] / 1e9:>9.0f}" if row["flop"] else ""
+        text.append(f"{row['layer']:<48}{row['map']:<10}{row['calls']:>6}{1e3 * row['seconds']:>9.2f}"
+                    f"{row['seconds'] / step:>8.1%}{speed}")
+    rest = sum(row["seconds"] for row in rows[lines:])
+    text.append(f"{'the rest of the maps':<64}{1e3 * rest:>9.2f}{rest / step:>8.1%}")
+    return "\n".join(text)
