@@ -2,7 +2,7 @@
 
     python benchmarks/learning.py ring --seeds 10 --jobs 2        8 Gaussians, as in VEEGAN and PacGAN
     python benchmarks/learning.py grid --seeds 10 --jobs 2        25 Gaussians, likewise
-    python benchmarks/learning.py digits --held-out idx:FOLDER    MLP GAN, DCGAN and the best recipe on the bundled digits
+    python benchmarks/learning.py digits --held-out idx:FOLDER    MLP GAN, DCGAN, best recipe on the bundled digits
     python benchmarks/learning.py stacked --data idx:FOLDER --backend cupy        1,000 modes; hours without a GPU
     python benchmarks/learning.py ring --seeds 1 --steps 2000     a quick look at any of them; far from converged
 
@@ -34,10 +34,13 @@ SHOWN = {"ring": ("modes", "high_quality", "reverse_kl", "worst_covariance", "en
 SHOWN["grid"] = SHOWN["ring"]
 
 # Relativistic pairing with R1 + R2 at every step and Adam (0, 0.99); the rate is held for `hold` of the run, then falls
-# along half a cosine to 1%, and γ falls geometrically to its end at `share` of it. Widths are of models.mixture.
+# along half a cosine to `ends` of it (G to a standstill, D less, so that it still sees what is out of balance), and γ
+# falls geometrically to its end at `share` of the run. Widths are of models.mixture, of G and D.
 MIXTURES = {
-    "ring": dict(steps=50_000, lr=1e-3, gamma=(0.1, 1e-3), share=0.8, hold=0.6, average=0.9998, widths=(0.5, 0.5)),
-    "grid": dict(steps=80_000, lr=2e-3, gamma=(0.03, 3e-3), share=0.6, hold=0.6, average=0.9998, widths=(1, 0.5)),
+    "ring": dict(steps=50_000, lr=1e-3, gamma=(0.1, 1e-3), share=0.8, hold=0.6, ends=(0.01, 0.3), average=0.9998,
+                 widths=(0.5, 0.5)),
+    "grid": dict(steps=60_000, lr=2e-3, gamma=(0.03, 3e-3), share=0.6, hold=0.5, ends=(0.01, 0.2), average=0.9998,
+                 widths=(1, 0.5)),
 }
 # Options of `tinygan train`, all with the default budget of the bundled digits: 20 epochs in batches of 32.
 DIGITS = {
@@ -54,10 +57,10 @@ def mixture(name, seed, steps=None, batch=256):
     steps, hold = recipe["steps"], int(recipe["hold"] * recipe["steps"])
     source, rng = data.stream(name), np.random.default_rng(seed)
     scale = float(np.sqrt((source.means**2).mean()))       # the networks see data of unit RMS
-    fall = optim.cosine(recipe["lr"], steps - hold, end=0.01)
-    rate = lambda t: recipe["lr"] if t < hold else fall(t - hold)
+    falls = [optim.cosine(recipe["lr"], steps - hold, end) for end in recipe["ends"]]
+    rates = [lambda t, fall=fall: recipe["lr"] if t < hold else fall(t - hold) for fall in falls]
     G, D = (models.mixture(rng=rng, width=width)[i] for i, width in enumerate(recipe["widths"]))
-    gan = GAN(G, D, "relativistic", optim.Adam(rate, 0.0, 0.99), optim.Adam(rate, 0.0, 0.99), rng=rng,
+    gan = GAN(G, D, "relativistic", *(optim.Adam(rate, 0.0, 0.99) for rate in rates), rng=rng,
               penalty="r1+r2", gamma=optim.anneal(*recipe["gamma"], steps, recipe["share"]), average=recipe["average"])
     for _ in range(steps):
         gan.step((source.sample(batch, rng)[0] / scale).astype(np.float32))

@@ -16,7 +16,7 @@ def results():
 
 def test_rows_and_hardware(results):
     assert [(row["what"], row["batch"]) for row in results["rows"]] == [("training step, points", 1),
-                                                                       ("training step, points", 3)]
+                                                                        ("training step, points", 3)]
     for row in results["rows"]:
         assert 0 < row["q25_s"] <= row["median_s"] <= row["q75_s"]
     assert {"cpu", "cores", "threads", "numpy", "python"} <= set(results["hardware"])
@@ -40,7 +40,7 @@ def test_the_table_says_where_the_two_cross():
 
 
 def test_the_profile_counts_the_products_of_the_dcgan():
-    """By hand, a sample's multiplications in one step: G forward twice and backward, D forward three times, backward."""
+    """By hand, a sample's multiplications in one step: G forward twice, backward once; D forward three times, …"""
     found = bench.profile("dcgan_small", batch=2, steps=1)
     c = {1: 64, 2: 32, 3: 16}                                     # channels at a quarter of the width
     g = [(100 * 49 * c[1], False), (49 * 25 * c[1] * c[2], True), (49 * 25 * c[2] * c[3], True),

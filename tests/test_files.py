@@ -52,6 +52,6 @@ def test_damaged_missing_and_foreign_weights(tmp_path):
     np.savez(path, **{"G.0.W": np.array([object()])}, allow_pickle=True)
     with pytest.raises(DataError, match="damaged or foreign"):
         checkpoint.load(path, G=G)
-    with pytest.raises(MissingError, match="got none"):
+    with pytest.raises(MissingError, match="got no file"):
         checkpoint.load(tmp_path / "none.npz", G=G)
     assert (G.theta == before).all()

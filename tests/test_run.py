@@ -16,7 +16,8 @@ from tinygan import cli, run
 from tinygan.data import idx
 from tinygan.errors import ConfigError
 
-FILES = ["config.json", "log.csv", "losses.png", "progress.gif", "samples.png", "weights.npz"]
+FILES = ["checkpoint.npz", "checkpoint.previous.npz", "config.json", "log.csv", "losses.png", "progress.gif",
+         "samples.png", "weights.npz"]
 FAST = ["--model", "mlp", "--width", "0.1", "--batch", "50", "--quiet"]
 
 

@@ -215,8 +215,8 @@ def profile_table(found, lines=25):
     """The profile as text."""
     rows, step = found["rows"], found["step_s"]
     text = [f"{found['model']} at batch {found['batch']}: {1e3 * step:.1f} ms a step, "
-            f"{found['flop'] / 1e9:.1f} GFLOP by direct sums; at the {found['rate'] / 1e9:.0f} GFLOP/s of a large product "
-            f"they take {1e3 * found['floor_s']:.1f} ms ({found['floor_s'] / step:.2f} of the step)",
+            f"{found['flop'] / 1e9:.1f} GFLOP by direct sums; at the {found['rate'] / 1e9:.0f} GFLOP/s of a large "
+            f"product they take {1e3 * found['floor_s']:.1f} ms ({found['floor_s'] / step:.2f} of the step)",
             f"{'':<48}{'map':<10}{'calls':>6}{'ms':>9}{'share':>8}{'GFLOP/s':>9}"]
     for row in rows[:lines]:
         speed = f"{row['flop'] / row['seconds'] / 1e9:>9.0f}" if row["flop"] else ""

@@ -98,6 +98,8 @@ def _add_train(commands):
   tinygan train --model mlp --epochs 100               the MLP GAN
   tinygan train --model dcgan --data idx:my/mnist      the full DCGAN on IDX files
   tinygan train --data ring --steps 5000               a mixture of 8 Gaussians
+  tinygan train --resume my-run                        go on where it was stopped, to the same bits
+  tinygan train --config my-run/config.json --seed 1   the same again from another seed
   tinygan train --loss relativistic --penalty r1+r2 --gamma 1:0.1 --beta1 0 --average 0.999""")
     add = train.add_argument
     add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
@@ -135,8 +137,10 @@ def _add_train(commands):
     add("--minibatch-std", action="store_true", help="D sees how much the samples of a batch differ")
     add("--backend", default="numpy", metavar="NAME", help="numpy or cupy (default numpy)")
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
+    add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here go before")
+    add("--resume", metavar="RUN", help="go on with the run in this folder, with its own options")
     add("--quiet", action="store_true", help="no progress bar")
-    train.set_defaults(command=_train)
+    train.set_defaults(command=_train, defaults={action.dest: action.default for action in train._actions})
 
 
 def _add_sample(commands):
@@ -158,8 +162,9 @@ def _add_bench(commands):
     bench = commands.add_parser(
         "bench", help="how long layers and training steps take, on the CPU and on the GPU",
         formatter_class=argparse.RawTextHelpFormatter,
-        description="Time each layer and whole training steps over batch sizes on every usable backend: a table, where CPU\n"
-        "and GPU cross, a plot, and the figures as JSON and CSV with the hardware. Without a GPU it measures the CPU.",
+        description="Time each layer and whole training steps over batch sizes on every usable backend: a table,\n"
+        "where CPU and GPU cross, a plot, and the figures as JSON and CSV with the hardware.\n"
+        "Without a GPU it measures the CPU.",
         epilog="""examples:
   tinygan bench                                  all layers and the dcgan's step, a few minutes
   tinygan bench --model mlp --batches 1,32,128 --no-layers
@@ -170,9 +175,10 @@ def _add_bench(commands):
                        help="batch sizes (default 1,4,16,64,256,1024)")
     bench.add_argument("--seconds", type=_above(0), default=0.3, help="how long to repeat each call (default 0.3)")
     bench.add_argument("--no-layers", action="store_true", help="only whole training steps")
-    bench.add_argument("--profile", action="store_true", help="take one training step on the CPU apart instead, at the\n"
-                       "last of the batch sizes (or 128)")
-    bench.add_argument("--out", metavar="FOLDER", default="bench", help="where bench.json, .csv and .png go (default bench)")
+    bench.add_argument("--profile", action="store_true", help="take one training step on the CPU apart instead, at\n"
+                       "the last of the batch sizes (or 128)")
+    bench.add_argument("--out", metavar="FOLDER", default="bench",
+                       help="where bench.json, .csv and .png go (default bench)")
     bench.set_defaults(command=_bench)
 
 
@@ -201,12 +207,26 @@ def _above(limit):
 
 
 def _train(args):
-    options = {name: value for name, value in vars(args).items() if name not in ("command", "out", "quiet", "lr")}
-    for name in ("g_lr", "d_lr"):
-        options[name] = options[name] or args.lr
-    run = runs.launch(runs.Config(**options), args.out, args.quiet)
+    given = {name: value for name, value in vars(args).items()
+             if name in args.defaults and value != args.defaults[name]}
+    if args.resume:
+        others = [name for name in given if name not in ("resume", "quiet")]
+        if others:
+            raise ConfigError(f"--resume goes on with the run's own options, got --{others[0].replace('_', '-')} too; "
+                              f"leave it out, or start a new run with --config {args.resume}/config.json")
+        run = runs.resume(args.resume, args.quiet)
+    else:
+        options = runs.read_config(args.config)[0] if args.config else {}
+        options |= {name: value for name, value in given.items() if name not in ("out", "quiet", "lr", "config")}
+        for name in ("g_lr", "d_lr"):
+            if args.lr and not given.get(name):
+                options[name] = args.lr
+        run = runs.launch(runs.from_options(options), args.out, args.quiet)
     for path in sorted(run.folder.iterdir()):
         print(path)
+    if run.interrupted:
+        print(f"tinygan: stopped at step {run.gan.steps} of {run.steps}; go on with: "
+              f"tinygan train --resume {run.folder}", file=sys.stderr)
     return 130 if run.interrupted else 0
 
 

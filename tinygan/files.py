@@ -1,13 +1,21 @@
 """Files that are whole or not there: written to a temporary name beside their place, flushed, renamed."""
 
+import io
 import os
 import secrets
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
+from .errors import ConfigError, DataError, MissingError
+
+DENSEST = 100   # how many times its size a file may unfold to: digits do about eight times, zeros a thousand
+
 
 @contextmanager
-def atomic(path, mode="wb"):
+def atomic(path, mode="wb", previous=None):
     """Open a temporary file for writing; on leaving, it takes the place of `path`, or, after an error, is removed.
 
         with atomic("weights.npz") as file:
@@ -15,6 +23,7 @@ def atomic(path, mode="wb"):
 
     Whoever reads `path` sees the old content or the new one, never half of it. The temporary file lies in the
     same folder, since a rename is atomic only within a file system. Text is UTF-8.
+    previous: a path under which the old content is kept; there is a whole file at `path` at every moment.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -23,7 +32,85 @@ def atomic(path, mode="wb"):
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if previous and path.exists():
+            _keep(path, Path(previous))
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _keep(path, previous):
+    """A second name for the file at `path`, in the place of `previous`."""
+    temporary = previous.with_name(f".{previous.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        os.link(path, temporary)
+    except OSError:                 # a file system without links
+        temporary.write_bytes(path.read_bytes())
+    os.replace(temporary, previous)
+
+
+@contextmanager
+def locked(path):
+    """Hold a file: a second process that tries gets a ConfigError. The lock ends with the process, in any way."""
+    with open(path, "rb") as file:
+        try:
+            _lock(file)
+        except OSError:
+            raise ConfigError(f"another run is at work in {Path(path).parent}; wait for it, or name another "
+                              f"folder") from None
+        yield
+
+
+def _lock(file):
+    try:
+        import fcntl
+    except ImportError:             # Windows
+        import msvcrt
+        file.seek(1 << 30)          # beyond its end, so that others can read it
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def read_npz(path, what="arrays"):
+    """All arrays of an .npz file: mapping name -> array. No pickle; no more memory than the file accounts for.
+
+    Raises MissingError when there is no file, DataError, naming the file, for whatever is wrong with it: damage (each
+    member has a checksum), another format, objects, a member that unfolds to more than `DENSEST` times the file.
+    """
+    try:
+        with open(path, "rb") as opened, zipfile.ZipFile(opened) as archive:
+            limit = DENSEST * os.fstat(opened.fileno()).st_size
+            return {_name(info.filename): _array(archive, info, limit) for info in archive.infolist()}
+    except FileNotFoundError:
+        raise MissingError(f"expected {what} at {path}, got no file; is the run complete?") from None
+    except IsADirectoryError:
+        raise DataError(f"expected {what} at {path}, got a folder") from None
+    except PermissionError:
+        raise DataError(f"expected {what} at {path}, got a file that may not be read; change its permissions") from None
+    except Exception as error:      # zipfile and NumPy raise a dozen kinds, one for each kind of damage
+        raise DataError(f"expected {what} in {path}, got a damaged or foreign file "
+                        f"({' '.join(str(error).split())[:100] or type(error).__name__}); use another copy") from None
+
+
+def _name(filename):
+    if not filename.endswith(".npy"):
+        raise ValueError(f"a member {filename[:40]!r} that is no array")
+    return filename.removesuffix(".npy")
+
+
+def _array(archive, info, limit):
+    if info.file_size > limit:
+        raise ValueError(f"{info.filename[:40]!r} claims {info.file_size} bytes")
+    content = archive.read(info)    # checks the checksum
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, fortran, dtype = read_header[version](file)
+    if dtype.hasobject:
+        raise ValueError("objects, that only pickle could read")
+    start, size = file.tell(), dtype.itemsize * int(np.prod(shape, dtype=object))
+    if size != len(content) - start:
+        raise ValueError(f"{info.filename[:40]!r} has {len(content) - start} bytes for shape {shape}")
+    return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if fortran else "C").copy()

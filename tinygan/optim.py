@@ -36,9 +36,7 @@ class Optimizer:
     def step(self, net, grads):
         """Update net.params in place from grads, a mapping of the same names (as net.zero_grads() makes)."""
         theta, g = net.params.vector, _vector(grads, net)
-        xp = array_module(theta)
-        if not self.state:
-            self.state = {slot: xp.zeros_like(theta) for slot in self.slots}
+        self.prepare(net)
         if any(array.shape != theta.shape or array.dtype != theta.dtype for array in self.state.values()):
             raise ConfigError(f"expected the network that this optimiser began with, got one of {theta.size} "
                               f"{theta.dtype} parameters; make one optimiser for each network")
@@ -47,6 +45,12 @@ class Optimizer:
         lr = float(self.lr(self.t) if callable(self.lr) else self.lr)
         self.t += 1
         self.update(theta, g, lr)
+
+    def prepare(self, net):
+        """Make the slots for this network, all zero, unless they are there."""
+        theta = net.params.vector
+        if not self.state:
+            self.state = {slot: array_module(theta).zeros_like(theta) for slot in self.slots}
 
     def update(self, theta, g, lr):
         """Move θ in place."""

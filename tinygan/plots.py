@@ -1,5 +1,7 @@
 """Pictures of a run: grids of samples, their animation, and curves. Host arrays in, files out, all atomic."""
 
+import io
+
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image   # Pillow comes with matplotlib
@@ -81,14 +83,21 @@ def smooth(values, share=0.02):
 
 
 def save_png(pixels, path):
-    """uint8 pixels (H, W) or (H, W, 3) -> PNG."""
+    """uint8 pixels (H, W) or (H, W, 3) -> a PNG file."""
     with atomic(path) as file:
-        Image.fromarray(pixels).save(file, format="PNG", optimize=True)
+        file.write(png(pixels))
+
+
+def png(pixels):
+    """uint8 pixels (H, W) or (H, W, 3) -> the content of a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
 
 
 def save_gif(frames, path, milliseconds=120, hold=1500):
-    """Frames, uint8 (H, W) or (H, W, 3), as an endless animation; the last one stands for `hold` milliseconds."""
-    first, *rest = [Image.fromarray(frame) for frame in frames]
+    """Frames, contents of PNG files, as an endless animation; the last one stands for `hold` milliseconds."""
+    first, *rest = [Image.open(io.BytesIO(frame)) for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]
     with atomic(path) as file:
         first.save(file, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=True)
@@ -102,7 +111,7 @@ def _rgb(fig):
 
 
 def bench(results, path):
-    """bench.png from `bench.measure`: for each thing measured a panel, time a sample over batch size, a line a backend."""
+    """bench.png from `bench.measure`: for each thing measured a panel, time a sample over batch size."""
     rows = results["rows"]
     names = list(dict.fromkeys(row["what"] for row in rows))
     columns = min(3, len(names))

@@ -22,7 +22,7 @@ class Stacked:
         self.images, self.labels = images, labels
 
     def sample(self, n, rng):
-        """stacks (n, H, W, 3) of the images' dtype, and their modes (n,) 0 … 999 (hundreds: the first channel), or None."""
+        """stacks (n, H, W, 3) of the images' dtype, and their modes (n,) 0 … 999 (hundreds: first channel), or None."""
         which = rng.integers(len(self.images), size=(n, 3))
         stacks = np.moveaxis(self.images[which][..., 0], 1, -1)
         modes = None if self.labels is None else self.labels[which] @ np.array([100, 10, 1])

@@ -1,0 +1,304 @@
+"""Runs that survive: stopped, killed, damaged, and gone on with to the very same bits."""
+
+import errno
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygan import checkpoint, cli, files, run
+from tinygan.config import Config
+from tinygan.errors import ConfigError, DataError, MissingError
+
+# All that a state has to hold at once: averages, spectral vectors, running statistics, schedules, dropout, noise.
+EVERYTHING = dict(model="dcgan", width=0.05, batch=20, steps=24, loss="relativistic", penalty="r1+r2", gamma="1:0.1",
+                  average=0.9, spectral=True, noise_std="0.1:0", schedule="cosine", augment="translation", k=2)
+PLAIN = dict(model="mlp", width=0.05, batch=50, steps=30)
+SAME = ("log.csv", "samples.png", "losses.png", "progress.gif")
+
+
+def weights(folder):
+    return files.read_npz(folder / "weights.npz")
+
+
+def assert_same_run(a, b):
+    for name in SAME:
+        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+    ours, theirs = weights(a), weights(b)
+    assert list(ours) == list(theirs)
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def stop_at(r, step):
+    """Run until this step as if Ctrl-C had come then."""
+    train = r.gan.train
+
+    def stopped(batches, steps, stop, callbacks):
+        return train(batches, steps=step - r.gan.steps, stop=stop, callbacks=callbacks)
+    r.gan.train = stopped
+    r.go(quiet=True)
+
+
+def start(options, folder, stop):
+    r = run.Run(Config(**options))
+    r.open(folder)
+    stop_at(r, stop)
+
+
+@pytest.mark.parametrize("options, stop", [(EVERYTHING, 1), (EVERYTHING, 7), (EVERYTHING, 23), (PLAIN, 7),
+                                           (dict(data="ring", steps=12, average=0.9), 5)])
+def test_resumed_is_the_same_to_the_bit(tmp_path, options, stop):
+    run.train(tmp_path / "whole", quiet=True, **options)
+    start(options, tmp_path / "parts", stop)
+    again = run.resume(tmp_path / "parts", quiet=True)
+    assert again.gan.steps == options["steps"]
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    before = (tmp_path / "parts/weights.npz").stat().st_mtime_ns
+    run.resume(tmp_path / "parts", quiet=True)                              # it was done: nothing changes
+    assert (tmp_path / "parts/weights.npz").stat().st_mtime_ns == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fifty_kills(tmp_path):
+    """SIGKILL at random moments of a short run, a resume after each: nothing is lost but the steps since."""
+    options = dict(PLAIN, steps=400)
+    run.train(tmp_path / "whole", quiet=True, **options)
+    victim, moments = tmp_path / "victim", random.Random(0)
+    start(options, victim, 1)
+    seen, kills = [], 0
+    while kills < 50:
+        child = os.fork()
+        if child == 0:
+            try:
+                run.resume(victim, quiet=True)
+            finally:
+                os._exit(0)
+        time.sleep(moments.uniform(0.0, 0.25))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        kills += os.WIFSIGNALED(status)
+        seen.append(checkpoint.load_state(victim / "checkpoint.npz")[1]["steps"])
+        if seen[-1] == 400:                     # done before the fiftieth: begin anew
+            assert_same_run(tmp_path / "whole", run.resume(victim, quiet=True).folder)
+            for path in victim.iterdir():
+                path.unlink()
+            victim.rmdir()
+            start(options, victim, 1)
+            seen.append(0)
+    assert all(b >= a or b == 0 for a, b in zip(seen, seen[1:]))            # a checkpoint is never lost
+    run.resume(victim, quiet=True)
+    assert_same_run(tmp_path / "whole", victim)
+
+
+def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
+    options = ["--model", "mlp", "--width", "0.05", "--batch", "50", "--steps", "4000", "--quiet"]
+    command = [sys.executable, "-m", "tinygan", "train", *options, "--out", str(tmp_path / "r")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "r/checkpoint.npz").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "--resume" in err
+    steps = checkpoint.load_state(tmp_path / "r/checkpoint.npz")[1]["steps"]
+    assert 0 < steps < 4000
+    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet"]) == 0
+    assert cli.main(["train", *options, "--out", str(tmp_path / "whole")]) == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "r")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return run.train(tmp_path_factory.mktemp("run") / "r", quiet=True, **dict(PLAIN, steps=3))
+
+
+def test_a_thousand_changed_bytes_and_truncations(finished, tmp_path):
+    """Each is refused with the clear error, or loads the very values."""
+    whole = (finished / "checkpoint.npz").read_bytes()
+    arrays, meta = checkpoint.load_state(finished / "checkpoint.npz")
+    path, dice, refused = tmp_path / "checkpoint.npz", random.Random(0), 0
+    for i in range(1000):
+        content = bytearray(whole)
+        if i % 5 == 0:
+            del content[dice.randrange(len(content)):]
+        else:   # half of them near the end, where the directory is
+            place = dice.randrange(len(content)) if i % 2 else len(content) - 1 - dice.randrange(3000)
+            content[place] ^= 1 << dice.randrange(8)
+        path.write_bytes(content)
+        try:
+            got, got_meta = checkpoint.load_state(path)
+        except DataError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            refused += 1
+            continue
+        assert got_meta == meta and list(got) == list(arrays)
+        for name in arrays:
+            np.testing.assert_array_equal(got[name], arrays[name])
+    assert refused > 900
+
+
+def test_it_falls_back_to_the_one_before_and_says_so(tmp_path, capsys):
+    run.train(tmp_path / "whole", quiet=True, **PLAIN)
+    start(PLAIN, tmp_path / "r", 17)
+    path = tmp_path / "r/checkpoint.npz"
+    path.write_bytes(path.read_bytes()[:1000])
+    run.resume(tmp_path / "r", quiet=True)
+    assert "went back to checkpoint.previous.npz" in capsys.readouterr().err
+    assert_same_run(tmp_path / "whole", tmp_path / "r")
+
+
+def test_newer_foreign_and_missing_files(finished, tmp_path):
+    arrays, meta = checkpoint.load_state(finished / "checkpoint.npz")
+    path = tmp_path / "checkpoint.npz"
+    write = lambda meta: np.savez(path, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8))
+    write({"format": checkpoint.FORMAT, "version": checkpoint.VERSION + 1})
+    checkpoint.previous(path).write_bytes((finished / "checkpoint.npz").read_bytes())
+    with pytest.raises(DataError, match="newer tinygan; update"):           # not the old one in silence
+        checkpoint.load_state(path)
+    checkpoint.previous(path).unlink()
+    for foreign in ({"format": "else", "version": 1}, {}, {"format": checkpoint.FORMAT, "version": "1"}, [1]):
+        write(foreign)
+        with pytest.raises(DataError, match="another kind of file"):
+            checkpoint.load_state(path)
+    with pytest.raises(MissingError, match="no file"):
+        run.resume(tmp_path / "nothing")
+    for wrong in ({"config": 3}, {"config": {"model": "no such"}}, {"config": {"unknown": 1}}, {},
+                  {"config": meta["config"], "data": meta["data"]},
+                  {**{k: v for k, v in meta.items() if k not in ("format", "version")}, "rng": {}}):
+        checkpoint.save_state(path, arrays, wrong)
+        (tmp_path / "config.json").write_text("{}")
+        checkpoint.previous(path).unlink(missing_ok=True)
+        with pytest.raises(DataError):
+            run.resume(tmp_path)
+
+
+def test_other_data_is_refused(finished, tmp_path):
+    arrays, meta = checkpoint.load_state(finished / "checkpoint.npz")
+    checkpoint.save_state(tmp_path / "checkpoint.npz", arrays,
+                          {k: v for k, v in meta.items() if k not in ("format", "version")} | {"data": "0" * 64})
+    with pytest.raises(DataError, match="is not the data"):
+        run.resume(tmp_path)
+
+
+def test_two_runs_in_one_folder(tmp_path):
+    start(PLAIN, tmp_path / "r", 5)
+    script = ("import sys, time; from tinygan.files import locked\n"
+              "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)")
+    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "r/config.json")], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
+        with pytest.raises(ConfigError, match="another run is at work"):
+            run.resume(tmp_path / "r", quiet=True)
+        assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before
+    finally:
+        holder.kill()
+        holder.communicate()
+    run.resume(tmp_path / "r", quiet=True)                                  # the lock died with its process
+
+
+def test_resume_takes_no_other_option_and_config_takes_them(tmp_path, capsys):
+    run.train(tmp_path / "a", quiet=True, **PLAIN)
+    assert cli.main(["train", "--resume", str(tmp_path / "a"), "--g-lr", "1"]) == 2
+    assert "--g-lr" in capsys.readouterr().err
+    config = ["train", "--quiet", "--config", str(tmp_path / "a/config.json")]
+    assert cli.main([*config, "--out", str(tmp_path / "b")]) == 0
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    assert cli.main([*config, "--out", str(tmp_path / "c"), "--steps", "4", "--lr", "0.01"]) == 0
+    options, _ = run.read_config(tmp_path / "c/config.json")
+    assert options["steps"] == 4 and options["g_lr"] == options["d_lr"] == 0.01 and options["batch"] == 50
+    for content in ("", "[]", "{", '{"sample_shape": [1]', '{"sample_shape": [1], "unknown": 2}', "[" * 10**5):
+        (tmp_path / "x.json").write_text(content)
+        assert cli.main(["train", "--config", str(tmp_path / "x.json")]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("failure", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch, capsys, failure):
+    start(PLAIN, tmp_path / "r", 5)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
+
+    def full(descriptor):
+        raise OSError(failure, os.strerror(failure))
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and os.strerror(failure) in err
+    assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before      # and nothing half-written
+    monkeypatch.undo()
+    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet"]) == 0
+
+
+def _zip(members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _npy(header, data=b""):
+    header = header.encode("latin1", "replace")
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+headers = st.one_of(st.text(max_size=80), st.builds(
+    "{{'descr': {!r}, 'fortran_order': {}, 'shape': {}, }}\n".format, st.sampled_from(["<f4", "|O", "<U9", "f", "<M8"]),
+    st.sampled_from([True, False, 3]), st.tuples(st.integers(-2, 10**12), st.integers(-1, 9))))
+members = st.tuples(st.sampled_from(["a.npy", "b.npy", "../a.npy", "/etc/a.npy", "a", ".npy", "meta.npy"]),
+                    st.one_of(st.binary(max_size=200), st.builds(_npy, headers, st.binary(max_size=64))))
+
+
+@given(st.one_of(st.binary(max_size=300), st.lists(members, max_size=4).map(_zip)))
+@settings(max_examples=1500)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_any_npz_is_a_value_or_the_clear_error(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.npz"
+    path.write_bytes(content)
+    try:
+        found = files.read_npz(path)
+    except DataError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+    else:
+        assert sum(a.nbytes for a in found.values()) <= files.DENSEST * max(1, len(content)) * max(1, len(found))
+
+
+def test_a_bomb_is_not_unfolded(tmp_path):
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(_zip([("a.npy", bytes(50_000_000))]))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match="claims 50000000 bytes"):
+        files.read_npz(path)
+
+
+def test_names_in_files_are_never_paths(tmp_path):
+    """A member called ../../x is a key like any other: reading writes nothing anywhere."""
+    path = tmp_path / "in" / "x.npz"
+    path.parent.mkdir()
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3))
+    path.write_bytes(_zip([("../../escaped.npy", buffer.getvalue())]))
+    assert list(files.read_npz(path)) == ["../../escaped"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "x.npz"]
+
+
+def test_writing_replaces_a_link_and_leaves_what_it_points_to(tmp_path):
+    start(PLAIN, tmp_path / "r", 5)
+    outside = tmp_path / "outside"
+    for name in ("samples.png", "weights.npz", "checkpoint.npz"):
+        if name != "checkpoint.npz":
+            (tmp_path / "r" / name).unlink()
+            outside.write_text("mine")
+            (tmp_path / "r" / name).symlink_to(outside)
+    run.resume(tmp_path / "r", quiet=True)
+    assert outside.read_text() == "mine" and not (tmp_path / "r/weights.npz").is_symlink()

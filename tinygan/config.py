@@ -1,0 +1,117 @@
+"""The options of a run, and what they make: the data, the two networks, the game."""
+
+from dataclasses import dataclass, fields
+
+from . import data, losses, models, optim
+from .errors import ConfigError
+from .gan import GAN
+
+
+@dataclass
+class Config:
+    """The options of a run. None: the model's own default (see `models`)."""
+    model: str = None
+    width: float = None
+    data: str = "mnist5k"
+    loss: str = "non_saturating"
+    smoothing: float = 0.0
+    latent: str = "normal"
+    latent_dim: int = None
+    steps: int = None
+    epochs: float = None
+    batch: int = None
+    g_lr: float = None
+    d_lr: float = None
+    beta1: float = None
+    beta2: float = 0.999
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    k: int = 1
+    m: int = 1
+    seed: int = 0
+    backend: str = "numpy"
+    penalty: str = None
+    gamma: str = None          # a number, or "start:end" over the run
+    g_penalty: float = 0.0
+    average: float = 0.0
+    noise_std: str = None      # likewise
+    clip: float = None
+    augment: str = None
+    pack: int = 1
+    spectral: bool = False
+    minibatch_std: bool = False
+
+    def __post_init__(self):
+        for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0),
+                            ("pack", 1)]:
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int) and value >= least):
+                raise ConfigError(f"expected {name} to be an integer ≥ {least}, got {value!r}")
+        for name in ("width", "epochs", "g_lr", "d_lr"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, (int, float)) and 0 < value < float("inf")):
+                raise ConfigError(f"expected {name} to be a number above 0, got {value!r}")
+
+    def resolve(self, samples):
+        """Fill in what depends on the model and the data; samples: the shape of one sample."""
+        if self.model is None:
+            self.model = "points" if len(samples) == 1 else "dcgan_small"
+        recipe = models.get(self.model)
+        flat = ("points", "mixture")
+        if len(samples) == 1 and self.model not in flat:
+            raise ConfigError(f"model {self.model!r} expected images, got data {self.data!r} of shape {samples} a "
+                              f"sample; use model 'points' or 'mixture'")
+        if len(samples) == 3 and self.model in flat:
+            raise ConfigError(f"model {self.model!r} expected data of 2-D points (ring, grid), got {self.data!r}; use "
+                              f"another model: {', '.join(n for n in models.names if n not in flat)}")
+        self.batch = self.batch or recipe.batch
+        if self.batch % self.pack:
+            raise ConfigError(f"expected a batch that is a multiple of the pack of {self.pack}, got {self.batch}; "
+                              f"choose another batch or pack")
+        self.g_lr, self.d_lr = self.g_lr or recipe.lr, self.d_lr or recipe.lr
+        self.beta1 = recipe.beta1 if self.beta1 is None else self.beta1
+        return recipe
+
+
+def from_options(options):
+    """A Config of these options (mapping name -> value); ConfigError for a name that there is not."""
+    known = {field.name for field in fields(Config)}
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"unknown option {name!r}; choose among: {', '.join(sorted(known))}")
+    return Config(**options)
+
+
+def source(name):
+    """The data by name, as images (N, H, W, C) or as a Mixture, and the shape of one sample."""
+    if name in data.streams:
+        mixture = data.stream(name)
+        return mixture, (2,)
+    images, _ = data.load(name)
+    return images, images.shape[1:]
+
+
+def build(config, recipe, shape, weights, training, steps):
+    """The GAN of a resolved Config.  shape: of a sample; weights, training: seeds or generators; steps: of the run."""
+    c = config
+    options = {"width": c.width, "latent": c.latent_dim, "image": tuple(shape), "augment": c.augment, "pack": c.pack,
+               "spectral": c.spectral, "minibatch_std": c.minibatch_std}
+    G, D = recipe.build(rng=weights, backend=c.backend, **{k: v for k, v in options.items() if v is not None})
+    g_opt, d_opt = (optim.Adam(optim.schedule(c.schedule, lr, n), c.beta1, c.beta2, weight_decay=c.weight_decay)
+                    for lr, n in [(c.g_lr, steps * c.m), (c.d_lr, steps * c.k)])
+    return GAN(G, D, losses.get(c.loss, c.smoothing), g_opt, d_opt, c.latent, k=c.k, m=c.m, rng=training,
+               penalty=c.penalty, gamma=_annealed("gamma", c.gamma, steps), g_penalty=c.g_penalty, average=c.average,
+               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip)
+
+
+def _annealed(name, value, steps):
+    """A number, or "start:end" as a schedule over the run."""
+    if value is None:
+        return None
+    try:
+        numbers = [float(part) for part in str(value).split(":")]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 2 or not all(0 <= n < float("inf") for n in numbers):
+        raise ConfigError(f"expected {name} as a number ≥ 0, or start:end of them, got {value!r}")
+    return numbers[0] if len(numbers) == 1 else optim.anneal(*numbers, steps)

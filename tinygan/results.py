@@ -1,0 +1,76 @@
+"""What can be done with the folder of a run: draw samples, measure them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from . import checkpoint, data, metrics, models
+from .config import build, from_options, source
+from .errors import ConfigError, DataError, MissingError
+
+
+def read_config(path):
+    """The options of a run (mapping name -> value) and the shape of a sample, from its config.json.
+
+    Raises MissingError when there is no such file, DataError when it is damaged or of something else.
+    """
+    try:
+        options = json.loads(Path(path).read_text(encoding="utf-8"))
+        shape = tuple(options.pop("sample_shape"))
+        from_options(options)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingError(f"expected the config.json of a run at {path}, got no file; it lies in the folder of each "
+                           f"run") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
+        raise DataError(f"expected a config.json as tinygan writes it at {path}, got a damaged or foreign one "
+                        f"({' '.join(str(error).split())[:100]})") from None
+    return options, shape
+
+
+def sample(folder, n, seed=None):
+    """n new samples (n, …) float32 from a run's folder, on the host; seed None: fresh noise.
+
+    Raises MissingError when it is not a run's folder, DataError when a file in it is damaged.
+    """
+    folder = Path(folder)
+    try:
+        options, shape = read_config(folder / "config.json")
+    except MissingError:
+        raise MissingError(f"expected the folder of a run (with config.json in it), got {folder}; "
+                           f"make one with: tinygan train --out {folder}") from None
+    config = from_options(options)
+    if not (isinstance(n, int) and n >= 1):
+        raise ConfigError(f"expected a number of samples ≥ 1, got {n!r}")
+    recipe, config.backend = models.get(config.model), "numpy"
+    gan = build(config, recipe, shape, 0, seed, 1)
+    if gan.average:
+        checkpoint.load(folder / "weights.npz", average=gan.average.net)
+    else:
+        checkpoint.load(folder / "weights.npz", G=gan.G)
+    rng = np.random.default_rng(seed)
+    batches = [gan.sample(z=gan.noise(min(256, n - i), rng)) for i in range(0, n, 256)]
+    return np.concatenate(batches)
+
+
+def evaluate(folder, n=2500, seed=0, held_out=None):
+    """How good a run is: (figures, floors), two dicts of the same names (see `metrics`).
+
+    n: samples to draw; seed: of all draws. The floors are the same figures for as many real samples. For digits,
+    samples and floor are compared with the training images, the floor being n images of held_out, a data name such
+    as idx:FOLDER; without it, one random half of the data is compared with the other.
+    """
+    folder, rng = Path(folder), np.random.default_rng(seed)
+    samples = sample(folder, n, seed)
+    name = read_config(folder / "config.json")[0]["data"]
+    real, _ = source(name)
+    if isinstance(real, data.Mixture):
+        points = real.sample(n, rng)[0]
+        return metrics.mixture(samples, real, points), metrics.mixture(real.sample(n, rng)[0], real, points)
+    if held_out:
+        unseen, reference = data.load(held_out)[0], real
+        unseen = unseen[rng.permutation(len(unseen))[:n]]
+    else:
+        order = rng.permutation(len(real))
+        reference, unseen = real[order[:len(order) // 2]], real[order[len(order) // 2:]][:n]
+    return metrics.digits(samples, reference), metrics.digits(unseen, reference)
