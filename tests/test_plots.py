@@ -28,7 +28,7 @@ def test_files(tmp_path):
     frames = [np.full((20, 30), v, np.uint8) for v in (0, 100, 200)]
     plots.save_png(frames[1], tmp_path / "a.png")
     assert np.asarray(Image.open(tmp_path / "a.png")).tolist() == frames[1].tolist()
-    plots.save_gif(frames, tmp_path / "a.gif")
+    plots.save_gif([plots.png(frame) for frame in frames], tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 3 and gif.info["loop"] == 0
     log = {name: np.random.default_rng(0).uniform(0, 1, 50) for name in ("d_loss", "g_loss", "d_real", "d_fake")}

@@ -105,7 +105,10 @@ def _add_train(commands):
     add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
         "(default dcgan_small, and points for 2-D data)")
     add("--width", type=_above(0), help="factor on channels and hidden units (default 1; dcgan_small 0.25)")
-    add("--data", default="mnist5k", metavar="NAME", help=f"{data.HELP} (default mnist5k)")
+    add("--data", default="mnist5k", metavar="NAME", help=data.HELP + "\n(default mnist5k)")
+    add("--image-size", type=_at_least(int, 1), default=28, metavar="N", help="pictures of a folder become N × N "
+        "(default 28)")
+    add("--colour", action="store_true", help="pictures of a folder keep their colour")
     add("--loss", default="non_saturating", metavar="NAME", help=", ".join(losses.names) + "\n(default non_saturating)")
     add("--smoothing", type=float, default=0.0, help="one-sided label smoothing: real target 1 − this (default 0)")
     add("--latent", default="normal", choices=latent.kinds, metavar="KIND", help=", ".join(latent.kinds))

@@ -13,6 +13,8 @@ class Config:
     model: str = None
     width: float = None
     data: str = "mnist5k"
+    image_size: int = 28       # of pictures from a folder
+    colour: bool = False       # likewise
     loss: str = "non_saturating"
     smoothing: float = 0.0
     latent: str = "normal"
@@ -42,8 +44,8 @@ class Config:
     minibatch_std: bool = False
 
     def __post_init__(self):
-        for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0),
-                            ("pack", 1)]:
+        for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0), ("pack", 1),
+                            ("image_size", 1)]:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and value >= least):
                 raise ConfigError(f"expected {name} to be an integer ≥ {least}, got {value!r}")
@@ -82,12 +84,11 @@ def from_options(options):
     return Config(**options)
 
 
-def source(name):
-    """The data by name, as images (N, H, W, C) or as a Mixture, and the shape of one sample."""
-    if name in data.streams:
-        mixture = data.stream(name)
-        return mixture, (2,)
-    images, _ = data.load(name)
+def source(config):
+    """The data of a Config, as images (N, H, W, C) or as a Mixture, and the shape of one sample."""
+    if config.data in data.streams:
+        return data.stream(config.data), (2,)
+    images, _ = data.load(config.data, config.image_size, config.colour)
     return images, images.shape[1:]
 
 

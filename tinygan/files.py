@@ -79,12 +79,25 @@ def read_npz(path, what="arrays"):
     Raises MissingError when there is no file, DataError, naming the file, for whatever is wrong with it: damage (each
     member has a checksum), another format, objects, a member that unfolds to more than `DENSEST` times the file.
     """
+    with _reading(path, what) as file, zipfile.ZipFile(file) as archive:
+        limit = DENSEST * os.fstat(file.fileno()).st_size
+        return {_name(info.filename): _member(archive, info, limit) for info in archive.infolist()}
+
+
+def read_npy(path, what="an array"):
+    """The array of an .npy file, as `read_npz`."""
+    with _reading(path, what) as file:
+        return _array(file.read())
+
+
+@contextmanager
+def _reading(path, what):
+    """The open file; every way in which reading it can fail becomes one clear error."""
     try:
-        with open(path, "rb") as opened, zipfile.ZipFile(opened) as archive:
-            limit = DENSEST * os.fstat(opened.fileno()).st_size
-            return {_name(info.filename): _array(archive, info, limit) for info in archive.infolist()}
+        with open(path, "rb") as file:
+            yield file
     except FileNotFoundError:
-        raise MissingError(f"expected {what} at {path}, got no file; is the run complete?") from None
+        raise MissingError(f"expected {what} at {path}, got no file; is the path right, the run complete?") from None
     except IsADirectoryError:
         raise DataError(f"expected {what} at {path}, got a folder") from None
     except PermissionError:
@@ -100,10 +113,14 @@ def _name(filename):
     return filename.removesuffix(".npy")
 
 
-def _array(archive, info, limit):
+def _member(archive, info, limit):
     if info.file_size > limit:
         raise ValueError(f"{info.filename[:40]!r} claims {info.file_size} bytes")
-    content = archive.read(info)    # checks the checksum
+    return _array(archive.read(info))    # checks the checksum
+
+
+def _array(content):
+    """The array in the content of an .npy file, which must be as long as its header says."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -112,5 +129,5 @@ def _array(archive, info, limit):
         raise ValueError("objects, that only pickle could read")
     start, size = file.tell(), dtype.itemsize * int(np.prod(shape, dtype=object))
     if size != len(content) - start:
-        raise ValueError(f"{info.filename[:40]!r} has {len(content) - start} bytes for shape {shape}")
+        raise ValueError(f"{len(content) - start} bytes for shape {shape}")
     return np.frombuffer(content, dtype, offset=start).reshape(shape, order="F" if fortran else "C").copy()

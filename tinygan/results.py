@@ -62,8 +62,7 @@ def evaluate(folder, n=2500, seed=0, held_out=None):
     """
     folder, rng = Path(folder), np.random.default_rng(seed)
     samples = sample(folder, n, seed)
-    name = read_config(folder / "config.json")[0]["data"]
-    real, _ = source(name)
+    real, _ = source(from_options(read_config(folder / "config.json")[0]))
     if isinstance(real, data.Mixture):
         points = real.sample(n, rng)[0]
         return metrics.mixture(samples, real, points), metrics.mixture(real.sample(n, rng)[0], real, points)

@@ -89,7 +89,7 @@ class Run:
         backend.get(config.backend)
         weights, training, shuffle = (np.random.default_rng(s)
                                       for s in np.random.SeedSequence(config.seed).spawn(3))
-        self.source, shape = source(config.data)
+        self.source, shape = source(config)
         recipe = config.resolve(shape)
         self.batches = (data.Stream if isinstance(self.source, data.Mixture) else data.Batches)(
             self.source, config.batch, shuffle)

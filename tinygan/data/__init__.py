@@ -1,4 +1,4 @@
-"""Data: the bundled digits, IDX files, 2-D mixtures, and the iterators that make minibatches of them.
+"""Data: the bundled digits, sets by name, one's own files, 2-D mixtures, and the iterators that make minibatches.
 
     images, labels = data.load("mnist5k")
     batches = data.Batches(images, 64, rng=0);  x = next(batches)
@@ -9,8 +9,10 @@
 """
 
 from ..errors import ConfigError, choose
+from . import sets
 from .batches import Batches, Stream
 from .digits import mnist5k
+from .folders import load_array, load_pictures
 from .idx import load_folder
 from .images import check, scale
 from .mixtures import Mixture, grid, ring
@@ -18,27 +20,33 @@ from .stacked import Stacked
 
 __all__ = ["Batches", "Mixture", "Stacked", "Stream", "check", "grid", "load", "ring", "scale", "stream", "streams"]
 
-HELP = "mnist5k, idx:FOLDER, ring, grid"
-_SETS = {"mnist5k": mnist5k}
-_FOLDERS = {"idx": load_folder}
+HELP = ("mnist5k (bundled), mnist, fashion-mnist, kmnist, images:FOLDER of PNG or JPEG,\n"
+        "idx:FOLDER, a .npy or .npz file, ring, grid")
 _STREAMS = {"ring": ring, "grid": grid}
 streams = tuple(_STREAMS)
 
 
-def load(name):
+def load(name, size=28, colour=False):
     """images (N, H, W, C) float32 in [−1, 1], labels (N,) int64, or None where there are none.
 
-    name: "mnist5k" (bundled) or "idx:FOLDER". Raises ConfigError for another name, MissingError and DataError for
-    files that are not there or damaged.
+    name: "mnist5k" (bundled); "mnist", "fashion-mnist", "kmnist" (see `sets`); "idx:FOLDER"; "images:FOLDER" of PNG or
+    JPEG, resized to size × size, grey unless colour; or an .npy or .npz file. Raises ConfigError for another name,
+    MissingError and DataError for files that are not there or damaged.
     """
-    kind, colon, folder = str(name).partition(":")
-    if folder and kind in _FOLDERS:
-        return _FOLDERS[kind](folder)
-    if not colon and kind in _SETS:
-        return _SETS[kind]()
-    if not colon and kind in _STREAMS:
+    kind, colon, path = str(name).partition(":")
+    if kind == "idx" and path:
+        return load_folder(path)
+    if kind == "images" and path:
+        return load_pictures(path, (size, size), "colour" if colour else "grey")
+    if str(name).endswith((".npy", ".npz")):
+        return load_array(name)
+    if name == "mnist5k":
+        return mnist5k()
+    if name in sets.SETS:
+        return sets.load(name)
+    if name in _STREAMS:
         raise ConfigError(f"expected a set of images, got {name!r}, a mixture without end; call stream({name!r})")
-    raise ConfigError(f"unknown data {name!r}; choose one of: {HELP}")
+    raise ConfigError(f"unknown data {name!r}; choose one of: {' '.join(HELP.split())}")
 
 
 def stream(name):

@@ -1,0 +1,128 @@
+"""MNIST and its kin by name: found on this machine, or fetched once, checked and kept.
+
+    mnist          70,000 handwritten digits        LeCun, Cortes & Burges 1998; CC BY-SA 3.0
+    fashion-mnist  70,000 pictures of clothes       Xiao, Rasul & Vollgraf 2017; MIT
+    kmnist         70,000 cursive Japanese letters  Clanuwat et al. 2018; CC BY-SA 4.0
+
+Each is four gzipped IDX files, looked for in the folder of the environment variable TINYGAN_DATA, in the system's
+(/usr/share/datasets), and in the cache ($XDG_CACHE_HOME/tinygan or ~/.cache/tinygan), each with a subfolder of the
+set's name. What is missing is fetched from the mirrors in turn, checked by SHA-256, and put into the cache.
+"""
+
+import hashlib
+import os
+import secrets
+import sys
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from ..errors import DataError, MissingError, choose
+from .idx import load_folder
+
+TRAIN = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
+SYSTEM = Path("/usr/share/datasets")
+
+
+class Source(NamedTuple):
+    """Where a set comes from: folders on the network that hold its files, and the SHA-256 of each."""
+    mirrors: tuple
+    sha256: dict
+
+
+SETS = {
+    "mnist": Source(
+        ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"),
+        {TRAIN[0]: "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+         TRAIN[1]: "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+         "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+         "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"}),
+    "fashion-mnist": Source(
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"),
+        {TRAIN[0]: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+         TRAIN[1]: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+         "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+         "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"}),
+    "kmnist": Source(
+        ("http://codh.rois.ac.jp/kmnist/dataset/kmnist",),
+        {TRAIN[0]: "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+         TRAIN[1]: "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+         "t10k-images-idx3-ubyte.gz": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+         "t10k-labels-idx1-ubyte.gz": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"}),
+}
+
+
+def load(name):
+    """The 60,000 training images (N, 28, 28, 1) float32 in [−1, 1] and labels (N,) int64 of a set by name.
+
+    Fetches them if this machine has none. Raises MissingError, with what to do, when they cannot be had; DataError
+    when what is here is damaged.
+    """
+    choose("data set", name, SETS)
+    for folder in places(name):
+        if folder.is_dir() and any("images" in path.name for path in folder.iterdir()):
+            return load_folder(folder)
+    return load_folder(fetch(name))
+
+
+def places(name):
+    """The folders where a set may lie, in the order in which they are looked at."""
+    given = os.environ.get("TINYGAN_DATA")
+    roots = ([Path(given)] if given else []) + [SYSTEM, cache()]
+    return [root / name for root in roots]
+
+
+def cache():
+    """The folder for what has been fetched."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "tinygan"
+
+
+def fetch(name, files=TRAIN):
+    """Bring the files of a set into the cache, each whole and checked or not at all; returns the folder."""
+    source, folder = choose("data set", name, SETS), cache() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if not (folder / file).exists():
+            _fetch(name, file, source, folder)
+    return folder
+
+
+def _fetch(name, file, source, folder):
+    troubles = []
+    for mirror in source.mirrors:
+        temporary = folder / f".{file}.{secrets.token_hex(4)}.tmp"
+        try:
+            found = _download(f"{mirror}/{file}", temporary)
+            if found != source.sha256[file]:
+                raise DataError(f"SHA-256 {found[:12]}… instead of {source.sha256[file][:12]}…")
+            os.replace(temporary, folder / file)
+            return
+        except (OSError, ValueError, DataError) as error:      # URLError and timeouts are OSErrors
+            troubles.append(f"{mirror.split('/')[2]}: {' '.join(str(error).split())[:80]}")
+        finally:
+            temporary.unlink(missing_ok=True)
+    raise MissingError(f"expected to fetch {file} of {name}, got {'; '.join(troubles)}; when online, try again, or put "
+                       f"the files into {folder}, or use the bundled digits: --data mnist5k")
+
+
+def _download(url, path, timeout=20):
+    """Write what is at the address to a file, with a progress bar on stderr; returns its SHA-256."""
+    digest, done = hashlib.sha256(), 0
+    with urllib.request.urlopen(url, timeout=timeout) as answer, open(path, "wb") as file:
+        size = int(answer.headers.get("Content-Length") or 0)
+        with tqdm(total=size or None, unit="B", unit_scale=True, desc=url.rsplit("/", 1)[1], file=sys.stderr,
+                  disable=not sys.stderr.isatty()) as bar:
+            while chunk := answer.read(1 << 16):
+                file.write(chunk)
+                digest.update(chunk)
+                done += len(chunk)
+                bar.update(len(chunk))
+            if done < size:
+                raise OSError(f"the connection ended after {done} of {size} bytes")
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
