@@ -42,9 +42,9 @@ def load(name, size=28, colour=False):
         return load_array(name)
     if name == "mnist5k":
         return mnist5k()
-    if name in sets.SETS:
+    if str(name) in sets.SETS:
         return sets.load(name)
-    if name in _STREAMS:
+    if str(name) in _STREAMS:
         raise ConfigError(f"expected a set of images, got {name!r}, a mixture without end; call stream({name!r})")
     raise ConfigError(f"unknown data {name!r}; choose one of: {' '.join(HELP.split())}")
 
