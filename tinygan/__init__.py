@@ -3,10 +3,10 @@
 Every backward pass is written by hand, on NumPy or CuPy arrays, and checked to second order.
 """
 
-from . import backend, data, gradcheck, latent, layers, losses, metrics, models, optim, penalties
+from . import backend, data, gradcheck, interchange, latent, layers, losses, metrics, models, optim, penalties
 from .gan import GAN, every
 from .net import Sequential
 
 __version__ = "0.1.0"
-__all__ = ["GAN", "Sequential", "backend", "data", "every", "gradcheck", "latent", "layers", "losses", "metrics",
-           "models", "optim", "penalties"]
+__all__ = ["GAN", "Sequential", "backend", "data", "every", "gradcheck", "interchange", "latent", "layers", "losses",
+           "metrics", "models", "optim", "penalties"]
