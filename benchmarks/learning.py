@@ -37,9 +37,9 @@ SHOWN["grid"] = SHOWN["ring"]
 # along half a cosine to `ends` of it (G to a standstill, D less, so that it still sees what is out of balance), and γ
 # falls geometrically to its end at `share` of the run. Widths are of models.mixture, of G and D.
 MIXTURES = {
-    "ring": dict(steps=50_000, lr=1e-3, gamma=(0.1, 1e-3), share=0.8, hold=0.6, ends=(0.01, 0.3), average=0.9998,
+    "ring": dict(steps=45_000, lr=1e-3, gamma=(0.1, 5e-3), share=0.5, hold=0.4, ends=(0.4, 0.4), average=0.9998,
                  widths=(0.5, 0.5)),
-    "grid": dict(steps=60_000, lr=2e-3, gamma=(0.03, 3e-3), share=0.6, hold=0.5, ends=(0.01, 0.2), average=0.9998,
+    "grid": dict(steps=60_000, lr=2e-3, gamma=(0.1, 3e-3), share=0.6, hold=0.5, ends=(0.01, 0.3), average=0.9998,
                  widths=(1, 0.5)),
 }
 # Options of `tinygan train`, all with the default budget of the bundled digits: 20 epochs in batches of 32.
@@ -122,6 +122,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["ring", "grid", "digits", "stacked"])
     parser.add_argument("--seeds", type=int, help="how many (default 10 for mixtures, else 1)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
     parser.add_argument("--jobs", type=int, default=1, help="how many seeds at a time (default 1)")
     parser.add_argument("--held-out", metavar="NAME", help="digits: unseen images for the floor, such as idx:FOLDER")
@@ -131,7 +132,7 @@ def main():
     parser.add_argument("--batch", type=int, help="stacked: instead of the recipe's")
     parser.add_argument("--samples", type=int, default=26_000, help="stacked: how many to judge (default 26000)")
     args = parser.parse_args()
-    seeds = range(args.seeds or (10 if args.what in MIXTURES else 1))
+    seeds = range(args.first, args.first + (args.seeds or (10 if args.what in MIXTURES else 1)))
     if args.what in MIXTURES:
         source = data.stream(args.what)
         tasks = [(args.what, mixture, args.what, seed, args.steps) for seed in seeds]

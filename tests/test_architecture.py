@@ -12,7 +12,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Each imports only from those before it.
 ORDER = ["errors", "backend", "params", "ops", "kernels", "layers", "net", "losses", "optim", "latent", "penalties",
          "gan", "gradcheck", "models", "interchange", "selfcheck", "files", "data", "checkpoint",
-         "classifier", "metrics", "guards", "plots", "config", "results", "run", "bench", "cli", "__init__",
+         "classifier", "metrics", "guards", "plots", "config", "results", "report", "run", "bench", "cli", "__init__",
          "__main__"]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 ids = lambda path: str(path.relative_to(ROOT))

@@ -102,7 +102,7 @@ def test_fifty_kills(tmp_path):
 
 
 def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
-    options = ["--model", "mlp", "--width", "0.05", "--batch", "50", "--steps", "4000", "--quiet"]
+    options = ["--model", "mlp", "--width", "0.05", "--batch", "50", "--steps", "4000", "--quiet", "--no-report"]
     command = [sys.executable, "-m", "tinygan", "train", *options, "--out", str(tmp_path / "r")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "r/checkpoint.npz").exists():
@@ -112,7 +112,7 @@ def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
     assert process.returncode == 130 and "--resume" in err
     steps = checkpoint.load_state(tmp_path / "r/checkpoint.npz")[1]["steps"]
     assert 0 < steps < 4000
-    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet"]) == 0
+    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 0
     assert cli.main(["train", *options, "--out", str(tmp_path / "whole")]) == 0
     assert_same_run(tmp_path / "whole", tmp_path / "r")
 
@@ -211,7 +211,7 @@ def test_resume_takes_no_other_option_and_config_takes_them(tmp_path, capsys):
     run.train(tmp_path / "a", quiet=True, **PLAIN)
     assert cli.main(["train", "--resume", str(tmp_path / "a"), "--g-lr", "1"]) == 2
     assert "--g-lr" in capsys.readouterr().err
-    config = ["train", "--quiet", "--config", str(tmp_path / "a/config.json")]
+    config = ["train", "--quiet", "--no-report", "--config", str(tmp_path / "a/config.json")]
     assert cli.main([*config, "--out", str(tmp_path / "b")]) == 0
     assert_same_run(tmp_path / "a", tmp_path / "b")
     assert cli.main([*config, "--out", str(tmp_path / "c"), "--steps", "4", "--lr", "0.01"]) == 0
@@ -231,12 +231,12 @@ def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch, capsys, fai
     def full(descriptor):
         raise OSError(failure, os.strerror(failure))
     monkeypatch.setattr(os, "fsync", full)
-    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet"]) == 2
+    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and os.strerror(failure) in err
     assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before      # and nothing half-written
     monkeypatch.undo()
-    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet"]) == 0
+    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 0
 
 
 def _zip(members):

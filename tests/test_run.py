@@ -18,7 +18,7 @@ from tinygan.errors import ConfigError
 
 FILES = ["checkpoint.npz", "checkpoint.previous.npz", "config.json", "log.csv", "losses.png", "progress.gif",
          "samples.png", "weights.npz"]
-FAST = ["--model", "mlp", "--width", "0.1", "--batch", "50", "--quiet"]
+FAST = ["--model", "mlp", "--width", "0.1", "--batch", "50", "--no-report", "--quiet"]
 
 
 def tinygan(*args):
@@ -81,7 +81,7 @@ def test_progress_bar_shows_both_losses_and_the_outputs_of_d(here, capsys):
     ["--data", "ring", "--model", "mixture", "--penalty", "wgan_gp", "--loss", "wasserstein", "--steps", "3"],
     ["--model", "mlp", "--width", "0.05", "--epochs", "0.02", "--smoothing", "0.1", "--latent", "uniform"]])
 def test_options(here, options):
-    assert tinygan("train", *options, "--out", "r", "--quiet") == 0
+    assert tinygan("train", *options, "--out", "r", "--quiet", "--no-report") == 0
     assert tinygan("sample", "r", "-n", 5, "--seed", 3) == 0
     assert (here / "r/samples-n5-seed3.png").exists()
 

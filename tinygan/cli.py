@@ -1,4 +1,4 @@
-"""The command line: tinygan train | sample | evaluate | gradcheck | bench | info.
+"""The command line: tinygan train | sample | evaluate | report | compare | gradcheck | bench | info.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 a check failed, 2 bad input, 3 training
 diverged (the last good weights are kept), 130 stopped by Ctrl-C (what there was is kept).
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, backend, data, latent, losses, models, optim, penalties, plots
+from . import __version__, backend, data, latent, losses, models, optim, penalties, plots, report
 from . import run as runs
 from .errors import ConfigError, TinyganError
 from .files import atomic
@@ -83,6 +83,22 @@ def _parser():
         "the adjoint identity, and second order. Exit code 1 if any is wrong."))
     check.add_argument("--seed", type=_at_least(int, 0), default=0, help="of inputs and cotangents (default 0)")
     check.set_defaults(command=_gradcheck)
+    page = commands.add_parser(
+        "report", help="make report.html of a run again", formatter_class=argparse.RawTextHelpFormatter,
+        description="One page that needs nothing else: samples, animation, curves, figures beside their floors,\n"
+        "gradients, latents between, nearest training images, options.", epilog="example:\n  tinygan report my-run")
+    page.add_argument("run", metavar="RUN", help="the run's folder")
+    page.add_argument("-n", type=_at_least(int, 0), default=2500, help="samples behind the figures; 0: none "
+                      "(default 2500)")
+    page.add_argument("--held-out", metavar="NAME", help="unseen real images for the floor, such as idx:FOLDER")
+    page.set_defaults(command=_report)
+    several = commands.add_parser(
+        "compare", help="several runs side by side", formatter_class=argparse.RawTextHelpFormatter,
+        description="What differs in the options of several runs, how their losses ended, and a picture of all.",
+        epilog="example:\n  tinygan compare runs/a runs/b --out compare.png")
+    several.add_argument("runs", metavar="RUN", nargs="+", help="folders of runs")
+    several.add_argument("--out", metavar="FILE", default="compare.png", help="the picture (default compare.png)")
+    several.set_defaults(command=_compare)
     _add_bench(commands)
     info = commands.add_parser("info", help="versions, and which backends are usable here, and why not")
     info.set_defaults(command=_info)
@@ -142,6 +158,7 @@ def _add_train(commands):
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
     add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here go before")
     add("--resume", metavar="RUN", help="go on with the run in this folder, with its own options")
+    add("--no-report", action="store_true", help="do not make report.html at the end")
     add("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(command=_train, defaults={action.dest: action.default for action in train._actions})
 
@@ -213,18 +230,21 @@ def _train(args):
     given = {name: value for name, value in vars(args).items()
              if name in args.defaults and value != args.defaults[name]}
     if args.resume:
-        others = [name for name in given if name not in ("resume", "quiet")]
+        others = [name for name in given if name not in ("resume", "quiet", "no_report")]
         if others:
             raise ConfigError(f"--resume goes on with the run's own options, got --{others[0].replace('_', '-')} too; "
                               f"leave it out, or start a new run with --config {args.resume}/config.json")
         run = runs.resume(args.resume, args.quiet)
     else:
         options = runs.read_config(args.config)[0] if args.config else {}
-        options |= {name: value for name, value in given.items() if name not in ("out", "quiet", "lr", "config")}
+        options |= {name: value for name, value in given.items()
+                    if name not in ("out", "quiet", "lr", "config", "no_report")}
         for name in ("g_lr", "d_lr"):
             if args.lr and not given.get(name):
                 options[name] = args.lr
         run = runs.launch(runs.from_options(options), args.out, args.quiet)
+    if not args.no_report:
+        report.write(run.folder, n=1000)
     for path in sorted(run.folder.iterdir()):
         print(path)
     if run.interrupted:
@@ -254,18 +274,30 @@ def _evaluate(args):
         print(f"{name:<18} {value:>10.4g} {floors[name]:>10.4g}")
 
 
+def _report(args):
+    print(report.write(args.run, args.n, args.held_out))
+
+
+def _compare(args):
+    rows = report.compare(args.runs, args.out)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip())
+    print(args.out)
+
+
 def _gradcheck(args):
     from . import selfcheck
     header = f"{'':<8} {'':<62} {'backward':>9} {'jvp':>9} {'adjoint':>9} {'2nd order':>9}"
     print(header + "\n" + "─" * len(header))
     wrong = []
-    for group, report in selfcheck.run(args.seed):
-        columns = [[error for quantity, error in report.items() if _column(quantity) == column] for column in range(4)]
+    for group, found in selfcheck.run(args.seed):
+        columns = [[error for quantity, error in found.items() if _column(quantity) == column] for column in range(4)]
         cells = " ".join(f"{max(errors):>9.1e}" if errors else f"{'':>9}" for errors in columns)
-        print(f"{group:<8} {report.name:<62} {cells}{'' if report.ok else '  WRONG'}", flush=True)
-        wrong += [] if report.ok else [report]
-    for report in wrong:
-        print(f"\n{report}")
+        print(f"{group:<8} {found.name:<62} {cells}{'' if found.ok else '  WRONG'}", flush=True)
+        wrong += [] if found.ok else [found]
+    for found in wrong:
+        print(f"\n{found}")
     print(f"\nlargest relative errors; {'all within' if not wrong else f'{len(wrong)} beyond'} tolerance "
           f"(1e-8 against five-point differences, 1e-12 for the adjoint identity)")
     return 1 if wrong else 0

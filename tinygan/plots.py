@@ -131,3 +131,24 @@ def bench(results, path):
         ax.legend(fontsize=7)
     with atomic(path) as file:
         fig.savefig(file, format="png")
+
+
+def side_by_side(runs, path):
+    """compare.png: for each (name, path of samples.png, log) a column of samples, losses and outputs of D."""
+    fig = Figure(figsize=(4.2 * len(runs), 8), dpi=100, layout="constrained")
+    axes = fig.subplots(3, len(runs), squeeze=False, sharey="row", gridspec_kw={"height_ratios": (2, 1, 1)})
+    for column, (name, samples, log) in enumerate(runs):
+        top, losses, outputs = axes[:, column]
+        with Image.open(samples) as picture:
+            top.imshow(np.asarray(picture.convert("RGB")))
+        top.set_title(name, fontsize=10)
+        top.axis("off")
+        for ax, keys in ((losses, ("d_loss", "g_loss")), (outputs, ("d_real", "d_fake"))):
+            for key, colour in zip(keys, (_BLUE, _ORANGE)):
+                ax.plot(log["step"], smooth(np.asarray(log[key], float)), color=colour, label=key, linewidth=1.2)
+            ax.grid(alpha=0.25, linewidth=0.5)
+            ax.legend(frameon=False, fontsize=8)
+        outputs.set_ylim(0, 1)
+        outputs.set_xlabel("step")
+    with atomic(path) as file:
+        fig.savefig(file, format="png")

@@ -28,10 +28,10 @@ def read_config(path):
     return options, shape
 
 
-def sample(folder, n, seed=None):
-    """n new samples (n, …) float32 from a run's folder, on the host; seed None: fresh noise.
+def load(folder, seed=None):
+    """The GAN of a run with the weights that it ended with, on the host. seed: of what it draws from now on.
 
-    Raises MissingError when it is not a run's folder, DataError when a file in it is damaged.
+    Raises MissingError when the folder is not that of a run, DataError when a file in it is damaged.
     """
     folder = Path(folder)
     try:
@@ -40,17 +40,22 @@ def sample(folder, n, seed=None):
         raise MissingError(f"expected the folder of a run (with config.json in it), got {folder}; "
                            f"make one with: tinygan train --out {folder}") from None
     config = from_options(options)
-    if not (isinstance(n, int) and n >= 1):
-        raise ConfigError(f"expected a number of samples ≥ 1, got {n!r}")
     recipe, config.backend = models.get(config.model), "numpy"
     gan = build(config, recipe, shape, 0, seed, 1)
-    if gan.average:
-        checkpoint.load(folder / "weights.npz", average=gan.average.net)
-    else:
-        checkpoint.load(folder / "weights.npz", G=gan.G)
-    rng = np.random.default_rng(seed)
-    batches = [gan.sample(z=gan.noise(min(256, n - i), rng)) for i in range(0, n, 256)]
-    return np.concatenate(batches)
+    average = {"average": gan.average.net} if gan.average else {}
+    checkpoint.load(folder / "weights.npz", G=gan.G, D=gan.D, **average)
+    return gan
+
+
+def sample(folder, n, seed=None):
+    """n new samples (n, …) float32 from a run's folder, on the host; seed None: fresh noise.
+
+    Raises as `load`, and ConfigError for n below 1.
+    """
+    if not (isinstance(n, int) and n >= 1):
+        raise ConfigError(f"expected a number of samples ≥ 1, got {n!r}")
+    gan, rng = load(folder, seed), np.random.default_rng(seed)
+    return np.concatenate([gan.sample(z=gan.noise(min(256, n - i), rng)) for i in range(0, n, 256)])
 
 
 def evaluate(folder, n=2500, seed=0, held_out=None):

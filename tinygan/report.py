@@ -1,0 +1,190 @@
+"""The folder of a run as one page, and several runs side by side.
+
+    report.write(folder)                       report.html: one file, no network and no script needed to look at it
+    report.compare(folders, "compare.png")     a picture of all of them, and the lines of a table
+"""
+
+import base64
+import csv
+import html
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from . import backend, plots
+from .config import Config, from_options, source
+from .data import Batches, Mixture, Stream
+from .errors import DataError, MissingError
+from .files import atomic
+from .penalties import Penalty
+from .results import evaluate, load, read_config
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #ddd; }
+img { max-width: 100%; image-rendering: auto; } .row { display: flex; flex-wrap: wrap; gap: 1rem; }
+figure { margin: 0; } figcaption { color: #666; font-size: .85rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: .15rem .8rem .15rem 0;
+text-align: right; } td:first-child, th:first-child { text-align: left; } pre { background: #f5f5f5; padding: .6rem;
+overflow-x: auto; } @media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd; }
+pre { background: #222; } img { background: #fff; } }
+"""
+
+
+def write(folder, n=2500, held_out=None):
+    """Make report.html in the folder of a run; returns its path.
+
+    n: how many samples the figures are made of (as `results.evaluate`); 0: no figures. Raises MissingError or
+    DataError when the folder is not that of a run, or a file in it is damaged.
+    """
+    folder = Path(folder)
+    options, shape = read_config(folder / "config.json")
+    config, log = from_options(options), read_log(folder)
+    real, _ = source(config)
+    gan = load(folder, seed=0)
+    parts = [f"<h1>{html.escape(str(folder.name))}</h1>",
+             f"<p>{html.escape(config.model)} on {html.escape(config.data)}, {len(log['step'])} steps, "
+             f"{gan.G.theta.size:,} parameters in G and {gan.D.theta.size:,} in D.</p>",
+             '<div class="row">' + _file(folder / "samples.png", "samples, the same latents each time")
+             + _file(folder / "progress.gif", "those latents through training") + "</div>"]
+    if n and (figures := _figures(folder, n, held_out)):
+        parts += ["<h2>How good</h2>", figures]
+    parts += ["<h2>Losses and outputs of D</h2>", _file(folder / "losses.png", "")]
+    if len(shape) == 3:
+        scale = 1 if shape[0] > 40 else 2
+        parts += ["<h2>Between latents</h2>", _picture(plots.grid(between(gan), 9, scale),
+                                                       "from one latent to another, in equal steps")]
+        parts += ["<h2>Nearest training images</h2>", _picture(plots.grid(nearest(gan, real), 6, scale), (
+            "left: a sample; then the five training images that are nearest to it"))]
+    norms = [[side, name, f"{g:.3g}", f"{t:.3g}"] for side, name, g, t in gradients(gan, config, real)]
+    parts += ["<h2>Gradients, layer by layer</h2>", _table(["", "layer", "‖∂loss/∂θ‖", "‖θ‖"], norms)]
+    parts += ["<h2>The same again</h2>", f"<pre>{html.escape(command(config))}</pre>",
+              _table(["option", "value"], [[k, str(v)] for k, v in asdict(config).items()])]
+    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(folder.name)}</title>'
+            f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
+            + "\n".join(parts) + "</body></html>\n")
+    with atomic(folder / "report.html", "w") as file:
+        file.write(page)
+    return folder / "report.html"
+
+
+def read_log(folder):
+    """log.csv as a mapping column -> list of numbers; DataError when it is damaged."""
+    path = Path(folder) / "log.csv"
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        columns = {name: [float(row[i]) for row in rows] for i, name in enumerate(header)}
+        columns["step"]
+    except FileNotFoundError:
+        raise MissingError(f"expected log.csv in {folder}, got no file; is the run complete?") from None
+    except (ValueError, IndexError, KeyError, UnicodeError) as error:
+        raise DataError(f"expected a log as tinygan writes it in {path}, got a damaged one "
+                        f"({' '.join(str(error).split())[:80]})") from None
+    return columns
+
+
+def command(config):
+    """The command line that repeats a run."""
+    words = ["tinygan", "train"]
+    for name, value in asdict(config).items():
+        if value != getattr(Config(), name) and value is not None:
+            words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
+    return shlex.join(words)
+
+
+def between(gan, pairs=6, steps=9):
+    """Images (pairs·steps, H, W, C): each row from one latent to another, along the arc that normal latents lie on."""
+    rng = np.random.default_rng(1)
+    a, b = (backend.asnumpy(gan.noise(pairs, rng)) for _ in range(2))
+    t = np.linspace(0, 1, steps, dtype=a.dtype)[None, :, None]
+    angle = np.pi / 2 * t
+    z = np.cos(angle) * a[:, None] + np.sin(angle) * b[:, None]
+    return gan.sample(z=z.reshape(pairs * steps, -1).astype(gan.dtype))
+
+
+def nearest(gan, real, n=8, k=5):
+    """Images (n·(k + 1), H, W, C): a sample, then the k real images at the least Euclidean distance."""
+    samples = gan.sample(z=gan.noise(n, np.random.default_rng(2)))
+    rows = []
+    for sample in samples:
+        distance = ((real - sample)**2).sum(axis=(1, 2, 3))
+        rows += [sample, *real[np.argsort(distance)[:k]]]
+    return np.stack(rows)
+
+
+def gradients(gan, config, real):
+    """(side, layer, norm of its gradient, norm of its parameters) on one batch, D before G; nothing is updated."""
+    make = Stream if isinstance(real, Mixture) else Batches
+    norms = []
+
+    class Note:
+        """In the place of an optimiser: looks at the gradient and leaves the weights alone."""
+        def step(self, net, grads):
+            side = "D" if net is gan.D else "G"
+            for i, layer in enumerate(net.layers):
+                if len(layer.params):
+                    vector = np.concatenate([grads[f"{i}.{name}"].ravel() for name in layer.params])
+                    norms.append((side, f"{i} {layer}", float(np.linalg.norm(vector)),
+                                  float(np.linalg.norm(layer.params.vector))))
+    gan.g_opt = gan.d_opt = Note()
+    gan.average = None
+    if isinstance(config.penalty, str):
+        gamma = config.gamma and float(str(config.gamma).split(":")[-1])
+        gan.penalty = Penalty(config.penalty, gamma)
+    batch = max(config.pack, config.batch // config.pack * config.pack)
+    gan.step([next(make(real, batch, 0)) for _ in range(gan.k)])
+    return norms
+
+
+def compare(folders, path):
+    """A picture of several runs at `path`, a column each: samples and losses; returns rows of text for a table."""
+    runs = [(Path(folder), from_options(read_config(Path(folder) / "config.json")[0]), read_log(folder))
+            for folder in folders]
+    plots.side_by_side([(folder.name, folder / "samples.png", log) for folder, _, log in runs], path)
+    rows = [["", *(folder.name for folder, _, _ in runs)], ["steps", *(str(len(log["step"])) for _, _, log in runs)]]
+    for name in asdict(Config()):
+        values = [str(getattr(config, name)) for _, config, _ in runs]
+        if len(set(values)) > 1:
+            rows.append([name, *values])
+    for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+        rows.append([f"{name}, last tenth",
+                     *(f"{np.mean(log[name][-max(1, len(log[name]) // 10):]):.4f}" for _, _, log in runs)])
+    return rows
+
+
+def _figures(folder, n, held_out):
+    """The table of figures beside their floors, or "" for data that there are none for."""
+    try:
+        figures, floors = evaluate(folder, n, held_out=held_out)
+    except (DataError, ValueError):
+        return ""
+    rows = [[name, f"{value:.4g}", f"{floors[name]:.4g}"] for name, value in figures.items()]
+    return _table(["", "run", "floor"], rows) + (
+        f"<p>{n} samples; the floor is the same figure for real ones" + (
+            "" if held_out else ", one half of the training data against the other") + ".</p>")
+
+
+def _table(head, rows):
+    line = lambda cells, tag: "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+    return "<table>" + line(head, "th") + "".join(line(row, "td") for row in rows) + "</table>"
+
+
+def _file(path, caption):
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return f"<p>{html.escape(path.name)}: not there</p>"
+    return _image(content, path.suffix[1:], caption)
+
+
+def _picture(pixels, caption):
+    return _image(plots.png(pixels), "png", caption)
+
+
+def _image(content, kind, caption):
+    data = base64.b64encode(content).decode()
+    return (f'<figure><img src="data:image/{kind};base64,{data}" alt="{html.escape(caption)}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>")
