@@ -10,7 +10,8 @@ import tinygan
 ROOT = Path(tinygan.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # Each imports only from those before it.
-ORDER = ["errors", "backend", "params", "ops", "kernels", "layers", "net", "losses", "optim", "latent", "penalties",
+ORDER = ["errors", "backend", "params", "ops", "kernels", "layers", "net", "losses", "optim", "latent",
+         "processes", "penalties",
          "gan", "gradcheck", "models", "interchange", "selfcheck", "files", "data", "checkpoint",
          "classifier", "metrics", "guards", "plots", "config", "results", "report", "run", "bench", "cli", "__init__",
          "__main__"]
@@ -84,7 +85,7 @@ def test_public_things_are_documented(path):
     inherited = {"forward", "backward", "backward_params", "jvp", "jvp_backward", "draw", "prepare", "map", "adjoint",
                  "wgrad", "f", "d1",
                  "d2", "copy", "reset", "bind", "direction", "d_loss", "g_loss", "theta", "state", "geometry", "ok",
-                 "worst", "update"}
+                 "worst", "update", "share", "average", "agree"}
     for node in TREES[path].body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
             assert ast.get_docstring(node) or node.name in inherited, node.name

@@ -243,6 +243,8 @@ def _train(args):
             if args.lr and not given.get(name):
                 options[name] = args.lr
         run = runs.launch(runs.from_options(options), args.out, args.quiet)
+    if not run.first:
+        return 130 if run.interrupted else 0
     if not args.no_report:
         report.write(run.folder, n=1000)
     for path in sorted(run.folder.iterdir()):

@@ -92,7 +92,7 @@ def source(config):
     return images, images.shape[1:]
 
 
-def build(config, recipe, shape, weights, training, steps):
+def build(config, recipe, shape, weights, training, steps, processes=None):
     """The GAN of a resolved Config.  shape: of a sample; weights, training: seeds or generators; steps: of the run."""
     c = config
     options = {"width": c.width, "latent": c.latent_dim, "image": tuple(shape), "augment": c.augment, "pack": c.pack,
@@ -102,7 +102,7 @@ def build(config, recipe, shape, weights, training, steps):
                     for lr, n in [(c.g_lr, steps * c.m), (c.d_lr, steps * c.k)])
     return GAN(G, D, losses.get(c.loss, c.smoothing), g_opt, d_opt, c.latent, k=c.k, m=c.m, rng=training,
                penalty=c.penalty, gamma=_annealed("gamma", c.gamma, steps), g_penalty=c.g_penalty, average=c.average,
-               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip)
+               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip, processes=processes)
 
 
 def _annealed(name, value, steps):

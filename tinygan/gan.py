@@ -20,6 +20,7 @@ from .layers import Conv2D, ConvTranspose2D
 from .ops.init import generator
 from .ops.pointwise import sigmoid
 from .optim import Adam, Average
+from .processes import Alone
 
 
 class GAN:
@@ -49,12 +50,15 @@ class GAN:
                  (Arjovsky & Bottou 2017; Sønderby et al. 2017)
     clip         limit c of D's weights, clipped to [−c, c] after each update (Arjovsky et al. 2017)
 
+    processes    processes.Processes: this is one of several, each with its share of every batch (see `processes`)
+
     `steps` counts the calls of `step`. Metrics are a dict of 0-d arrays, not yet read from the device:
     d_loss, g_loss, d_real = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update.
     """
 
     def __init__(self, G, D, loss="non_saturating", g_opt=None, d_opt=None, latent="normal", latent_dim=None,
-                 k=1, m=1, rng=None, penalty=None, gamma=None, g_penalty=0.0, average=0.0, noise_std=0.0, clip=None):
+                 k=1, m=1, rng=None, penalty=None, gamma=None, g_penalty=0.0, average=0.0, noise_std=0.0, clip=None,
+                 processes=None):
         self.G, self.D, self.loss = G, D, losses.get(loss)
         self.g_opt, self.d_opt = g_opt or Adam(), d_opt or Adam()
         if self.g_opt is self.d_opt:
@@ -63,6 +67,7 @@ class GAN:
             if not (isinstance(n, int) and n >= 1):
                 raise ConfigError(f"expected {name}, a number of steps, to be an integer ≥ 1, got {n!r}")
         self.latent, self.latent_dim, self.k, self.m = latent, latent_dim or _latent_dim(G), k, m
+        self.processes = processes or Alone()
         self.rng = generator(rng)
         self.sample_rng, = self.rng.spawn(1)   # looking at samples does not change the training that follows
         self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
@@ -82,15 +87,18 @@ class GAN:
 
     def noise(self, n, rng=None):
         """n latent vectors (n, latent_dim) on G's backend, fresh at every call."""
-        z = latent.draw(self.latent, (n, self.latent_dim), rng or self.rng, self.dtype)
-        return backend.to(z, self.backend)
+        if rng is not None:
+            return backend.to(latent.draw(self.latent, (n, self.latent_dim), rng, self.dtype), self.backend)
+        everybodys = latent.draw(self.latent, (n * self.processes.size, self.latent_dim), self.rng, self.dtype)
+        return backend.to(self.processes.share(everybodys), self.backend)
 
     def seen(self, x):
         """x as D sees it: with instance noise, if there is any. The noise is a constant to every gradient."""
         std = float(self.noise_std(self.steps) if callable(self.noise_std) else self.noise_std)
         if not std:
             return x
-        return x + std * backend.to(self.rng.standard_normal(x.shape, x.dtype), self.backend)
+        everybodys = self.rng.standard_normal((len(x) * self.processes.size, *x.shape[1:]), x.dtype)
+        return x + std * backend.to(self.processes.share(everybodys), self.backend)
 
     def d_step(self, x_real):
         """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake (and penalty)."""
@@ -108,6 +116,7 @@ class GAN:
         else:   # the same two passes, with the penalties' second order in them
             metrics["penalty"] = self.penalty.backward(D, (x_real, d_real, real_cache), (x_fake, d_fake, fake_cache),
                                                        grads, self.rng, self.steps)
+        self.processes.average(grads.vector)
         self.d_opt.step(D, grads)
         if self.clip is not None:
             D.theta = backend.array_module(D.theta).clip(D.theta, -self.clip, self.clip)
@@ -130,6 +139,7 @@ class GAN:
             dx = dx + penalties.generator_penalty(D, d_cache, fake, self.g_penalty)[1]
         grads = G.zero_grads()
         G.backward_params(dx, g_cache, grads)
+        self.processes.average(grads.vector)
         self.g_opt.step(G, grads)
         if self.average:
             self.average.update(G)
@@ -168,7 +178,7 @@ class GAN:
         for i in count():
             if steps is not None and i >= steps:
                 break
-            metrics = self.step([backend.to(next(batches), self.backend) for _ in range(self.k)])
+            metrics = self.step([backend.to(self.processes.share(next(batches)), self.backend) for _ in range(self.k)])
             for callback in callbacks:
                 callback(self, metrics)
             if stop is not None and stop(self, metrics):

@@ -21,14 +21,14 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__, backend, checkpoint, data, plots
+from . import __version__, backend, checkpoint, data, plots, processes
 from .config import Config, build, from_options, source
 from .errors import ConfigError, DataError
 from .files import atomic, locked
@@ -91,10 +91,15 @@ class Run:
                                       for s in np.random.SeedSequence(config.seed).spawn(3))
         self.source, shape = source(config)
         recipe = config.resolve(shape)
+        self.processes = processes.started()
+        self.first = self.processes.rank == 0           # it alone writes and speaks
+        if config.batch % (self.processes.size * config.pack):
+            raise ConfigError(f"expected a batch that is a multiple of {self.processes.size} processes times packs of "
+                              f"{config.pack}, got {config.batch}; choose another batch")
         self.batches = (data.Stream if isinstance(self.source, data.Mixture) else data.Batches)(
             self.source, config.batch, shuffle)
         self.steps = self._length(recipe)
-        self.gan = build(config, recipe, shape, weights, training, self.steps)
+        self.gan = build(config, recipe, shape, weights, training, self.steps, self.processes)
         self.z = self.gan.noise(SHOWN if len(shape) == 3 else 1000, self.gan.sample_rng)
         # What the options made of D must take what G draws; if not, say so before there is a folder.
         self.gan.D.forward(self.gan.sample(z=self.z[:config.pack]), train=False)
@@ -117,6 +122,9 @@ class Run:
 
     def open(self, out):
         """Make the folder; refuse one that has something in it."""
+        if not self.first:
+            self.folder = None
+            return
         if out is None:
             name = f"{time.strftime('%Y%m%d-%H%M%S')}-{self.config.model}"
             out = next(p for n in range(1, 1000)
@@ -132,15 +140,16 @@ class Run:
     def go(self, quiet=False):
         """The training itself, with a look at the samples and a checkpoint FRAMES times."""
         self.every = max(1, -(-self.steps // FRAMES))
-        with locked(self.folder / "config.json"), _interruptible() as interrupted, tqdm(
-                total=self.steps, initial=self.gan.steps, unit="step", disable=quiet, file=sys.stderr,
-                dynamic_ncols=True) as self.bar:
+        lock = locked(self.folder / "config.json") if self.first else nullcontext()
+        with lock, _interruptible() as interrupted, tqdm(
+                total=self.steps, initial=self.gan.steps, unit="step", disable=quiet or not self.first,
+                file=sys.stderr, dynamic_ncols=True) as self.bar:
             if not self.frames:
                 self.look()
                 self.save_state()
             try:
-                self.gan.train(self.batches, steps=self.steps - self.gan.steps, stop=lambda gan, _: bool(interrupted),
-                               callbacks=[self.record])
+                self.gan.train(self.batches, steps=self.steps - self.gan.steps, callbacks=[self.record],
+                               stop=lambda gan, metrics: self.processes.agree(interrupted))
                 self.read_log()
                 self.save_state()
             finally:   # whatever happens, what there is stays; after an error the last checkpoint stands
@@ -148,9 +157,10 @@ class Run:
                 if self.gan.steps % self.every:
                     self.look()
                 self.save()
-                if self.log["step"]:
+                if self.first and self.log["step"]:
                     plots.curves(self.log, self.folder / "losses.png")
-                plots.save_gif(self.frames, self.folder / "progress.gif")
+                if self.first:
+                    plots.save_gif(self.frames, self.folder / "progress.gif")
 
     def record(self, gan, metrics):
         """After each step: keep the metrics, unread; look and save at intervals."""
@@ -165,7 +175,9 @@ class Run:
     def read_log(self):
         """Read the pending metrics from the device into the log, and show the last."""
         for step, values in self.pending:
-            read = {name: float(value) for name, value in values.items()}
+            figures = np.array([float(value) for value in values.values()])
+            self.processes.average(figures)
+            read = dict(zip(values, figures.tolist()))
             for name in COLUMNS:
                 self.log[name].append(step if name == "step" else read[name])
         if self.pending:
@@ -184,6 +196,8 @@ class Run:
 
     def save(self):
         """The last look, the weights and the log, each file whole."""
+        if not self.first:
+            return
         with atomic(self.folder / "samples.png") as file:
             file.write(self.frames[-1])
         checkpoint.save(self.folder / "weights.npz", **self._networks())
@@ -196,6 +210,8 @@ class Run:
 
     def save_state(self):
         """Write checkpoint.npz, as it stands between two steps."""
+        if not self.first:
+            return
         gan = self.gan
         meta = {"tinygan": __version__, "config": asdict(self.config), "steps": gan.steps,
                 "t": {name: thing.t for name, thing in self._clocks().items()},
