@@ -39,7 +39,7 @@ SHOWN["grid"] = SHOWN["ring"]
 MIXTURES = {
     "ring": dict(steps=45_000, lr=1e-3, gamma=(0.1, 5e-3), share=0.5, hold=0.4, ends=(0.4, 0.4), average=0.9998,
                  widths=(0.5, 0.5)),
-    "grid": dict(steps=60_000, lr=2e-3, gamma=(0.1, 3e-3), share=0.6, hold=0.5, ends=(0.01, 0.3), average=0.9998,
+    "grid": dict(steps=50_000, lr=2e-3, gamma=(0.03, 3e-3), share=0.6, hold=0.6, ends=(0.01, 0.3), average=0.9998,
                  widths=(1, 0.5)),
 }
 # Options of `tinygan train`, all with the default budget of the bundled digits: 20 epochs in batches of 32.

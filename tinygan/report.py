@@ -24,7 +24,7 @@ from .results import evaluate, load, read_config
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #ddd; }
-img { max-width: 100%; image-rendering: auto; } .row { display: flex; flex-wrap: wrap; gap: 1rem; }
+img { max-width: 100%; image-rendering: auto; } .row { display: flex; gap: 1rem; } .row figure { flex: 1; }
 figure { margin: 0; } figcaption { color: #666; font-size: .85rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { padding: .15rem .8rem .15rem 0;
 text-align: right; } td:first-child, th:first-child { text-align: left; } pre { background: #f5f5f5; padding: .6rem;

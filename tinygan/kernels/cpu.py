@@ -17,6 +17,8 @@ SMALL = 1 << 20     # multiplications below which a product is not worth a secon
 def matmul(a, b):
     """a (m, k) @ b (k, n), the longer side of the result shared among the threads."""
     m, n = a.shape[0], b.shape[1]
+    if a.shape[1] == 1:         # BLAS takes several times as long for a column times a row
+        return a * b
     if not splits() or m * n * a.shape[1] < SMALL:
         return a @ b
     y = np.empty((m, n), a.dtype)

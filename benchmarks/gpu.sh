@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Everything that needs a GPU, in one call: the tests on CuPy arrays, the tables of CPU against GPU, how cost grows,
+# and a short look at the stacked digits. Run from the root of the repository, with tinygan[cuda12,test] installed.
+#
+#     bash benchmarks/gpu.sh OUT        leaves its results as files in the folder OUT
+set -uo pipefail
+out=${1:?expected a folder for the results, as in: bash benchmarks/gpu.sh results}
+python=${PYTHON:-python3}
+mkdir -p "$out"
+"$python" -m tinygan info | tee "$out/info.txt"
+"$python" -m pytest -m gpu -q 2>&1 | tee "$out/tests.txt"
+"$python" -m tinygan bench --out "$out/bench" 2>"$out/bench.log" | tee "$out/bench.txt"
+"$python" -m tinygan bench --model mlp --no-layers --out "$out/bench-mlp" 2>>"$out/bench.log" | tee "$out/bench-mlp.txt"
+"$python" benchmarks/growth.py --backend cupy --out "$out/growth-gpu" | tee "$out/growth-gpu.txt"
+"$python" benchmarks/learning.py stacked --backend cupy --steps 500 --samples 5000 | tee "$out/stacked.txt"
