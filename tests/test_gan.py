@@ -81,7 +81,7 @@ def test_parameters_change_only_after_every_backward_pass_that_reads_them(monkey
 def test_fresh_noise_and_batches_for_each_of_k_and_m(monkeypatch):
     gan, seen, batches = tiny(k=3, m=2), [], []
     monkeypatch.setattr(gan, "noise", lambda n, f=gan.noise: seen.append(f(n)) or seen[-1])
-    monkeypatch.setattr(gan, "d_step", lambda x, f=gan.d_step: batches.append(x) or f(x))
+    monkeypatch.setattr(gan, "d_step", lambda x, labels, f=gan.d_step: batches.append(x) or f(x))
     gan.step([real(seed=s) for s in range(3)])
     assert len(seen) == 5 and len({z.tobytes() for z in seen}) == 5
     assert len({x.tobytes() for x in batches}) == 3

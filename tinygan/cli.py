@@ -154,6 +154,7 @@ def _add_train(commands):
     add("--pack", type=_at_least(int, 1), default=1, metavar="M", help="D judges M samples at once (default 1)")
     add("--spectral", action="store_true", help="spectral normalisation in D")
     add("--minibatch-std", action="store_true", help="D sees how much the samples of a batch differ")
+    add("--conditional", action="store_true", help="on the labels of the data: G makes the class that it is asked for")
     add("--backend", default="numpy", metavar="NAME", help="numpy or cupy (default numpy)")
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
     add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here go before")
@@ -173,6 +174,8 @@ def _add_sample(commands):
     sample.add_argument("run", metavar="RUN", help="the run's folder")
     sample.add_argument("-n", type=_at_least(int, 1), default=64, help="how many (default 64)")
     sample.add_argument("--seed", type=_at_least(int, 0), help="of the latents (default: fresh)")
+    sample.add_argument("--label", type=_at_least(int, 0), metavar="K", help="of class K, from a conditional run "
+                        "(default: each class in turn)")
     sample.add_argument("--out", metavar="FILE", help=".png for a picture, .npy for the array\n"
                         "(default RUN/samples-n<N>-seed<SEED>.png)")
     sample.set_defaults(command=_sample)
@@ -260,7 +263,7 @@ def _sample(args):
     out = Path(args.out or Path(args.run) / f"samples-n{args.n}-seed{seed}.png")
     if out.suffix not in (".png", ".npy"):
         raise ConfigError(f"expected --out to end in .png or .npy, got {out}; name the file so")
-    samples = runs.sample(args.run, args.n, seed)
+    samples = runs.sample(args.run, args.n, seed, args.label)
     if out.suffix == ".npy":
         with atomic(out) as file:
             np.save(file, samples)

@@ -42,6 +42,8 @@ class Config:
     pack: int = 1
     spectral: bool = False
     minibatch_std: bool = False
+    conditional: bool = False  # on the labels of the data
+    classes: int = None        # how many labels there are; found from the data
 
     def __post_init__(self):
         for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0), ("pack", 1),
@@ -85,18 +87,29 @@ def from_options(options):
 
 
 def source(config):
-    """The data of a Config, as images (N, H, W, C) or as a Mixture, and the shape of one sample."""
+    """The data of a Config: images (N, H, W, C) or a Mixture, the shape of a sample, and labels (N,) or None.
+
+    A conditional Config learns from them how many classes there are. Raises ConfigError when it has no labels.
+    """
     if config.data in data.streams:
-        return data.stream(config.data), (2,)
-    images, _ = data.load(config.data, config.image_size, config.colour)
-    return images, images.shape[1:]
+        images, shape, labels = data.stream(config.data), (2,), None
+    else:
+        images, labels = data.load(config.data, config.image_size, config.colour)
+        shape = images.shape[1:]
+    if not config.conditional:
+        return images, shape, None
+    if labels is None:
+        raise ConfigError(f"expected data with labels for a conditional game, got {config.data!r}, which has none; "
+                          f"leave out --conditional")
+    config.classes = int(labels.max()) + 1
+    return images, shape, labels
 
 
 def build(config, recipe, shape, weights, training, steps, processes=None):
     """The GAN of a resolved Config.  shape: of a sample; weights, training: seeds or generators; steps: of the run."""
     c = config
     options = {"width": c.width, "latent": c.latent_dim, "image": tuple(shape), "augment": c.augment, "pack": c.pack,
-               "spectral": c.spectral, "minibatch_std": c.minibatch_std}
+               "spectral": c.spectral, "minibatch_std": c.minibatch_std, "classes": c.classes}
     G, D = recipe.build(rng=weights, backend=c.backend, **{k: v for k, v in options.items() if v is not None})
     g_opt, d_opt = (optim.Adam(optim.schedule(c.schedule, lr, n), c.beta1, c.beta2, weight_decay=c.weight_decay)
                     for lr, n in [(c.g_lr, steps * c.m), (c.d_lr, steps * c.k)])

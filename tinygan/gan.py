@@ -14,9 +14,11 @@ Parameters change only after every backward pass that reads them.
 from contextlib import nullcontext
 from itertools import count
 
+from numpy import arange, asarray   # labels live on the host
+
 from . import backend, kernels, latent, losses, penalties
 from .errors import ConfigError
-from .layers import Conv2D, ConvTranspose2D
+from .layers import Conv2D, ConvTranspose2D, WithLabels
 from .ops.init import generator
 from .ops.pointwise import sigmoid
 from .optim import Adam, Average
@@ -50,6 +52,9 @@ class GAN:
                  (Arjovsky & Bottou 2017; Sønderby et al. 2017)
     clip         limit c of D's weights, clipped to [−c, c] after each update (Arjovsky et al. 2017)
 
+    A conditional game: both networks begin with layers.WithLabels (`models` with classes=K). Then d_step, g_step and
+    step take the labels of their batch, and fakes are asked to be of the same classes as the real samples beside them.
+
     processes    processes.Processes: this is one of several, each with its share of every batch (see `processes`)
 
     `steps` counts the calls of `step`. Metrics are a dict of 0-d arrays, not yet read from the device:
@@ -82,6 +87,10 @@ class GAN:
         # Convolutions do much that is no product: kernels share it out. Dense layers alone are left to BLAS's threads.
         images = any(isinstance(layer, (Conv2D, ConvTranspose2D)) for net in (G, D) for layer in net.layers)
         self._threads = kernels.alone if images else nullcontext
+        self.classes = next((layer.classes for layer in _labelled(G)), 0)
+        if bool(self.classes) != bool(_labelled(D)):
+            raise ConfigError("expected WithLabels in both networks or in neither, got it in one; the other would not "
+                              "know what is asked for")
         self.steps = 0
         self.noise(1, self.sample_rng)         # a wrong name fails here, not in the middle of a run
 
@@ -100,9 +109,20 @@ class GAN:
         everybodys = self.rng.standard_normal((len(x) * self.processes.size, *x.shape[1:]), x.dtype)
         return x + std * backend.to(self.processes.share(everybodys), self.backend)
 
-    def d_step(self, x_real):
+    def tell(self, labels, *nets):
+        """Give labels (N,) to both networks, or to these; does nothing in a game without classes."""
+        if self.classes:
+            if labels is None:
+                raise ConfigError(f"this game has {self.classes} classes, expected the labels of the batch, got none; "
+                                  f"give labels")
+            for net in nets or (self.G, self.D):
+                for layer in _labelled(net):
+                    layer.labels = labels
+
+    def d_step(self, x_real, labels=None):
         """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake (and penalty)."""
         G, D = self.G, self.D
+        self.tell(labels)
         x_fake, _ = G.forward(self.noise(len(x_real)), rng=self.rng)
         x_real, x_fake = self.seen(x_real), self.seen(x_fake)
         real, real_cache = D.forward(x_real, rng=self.rng)
@@ -122,9 +142,10 @@ class GAN:
             D.theta = backend.array_module(D.theta).clip(D.theta, -self.clip, self.clip)
         return metrics
 
-    def g_step(self, n, x_real=None):
+    def g_step(self, n, x_real=None, labels=None):
         """One step of G on n fakes. x_real: only for a loss that compares with real samples. Returns g_loss."""
         G, D = self.G, self.D
+        self.tell(labels)
         x_fake, g_cache = G.forward(self.noise(n), rng=self.rng)
         fake, d_cache = D.forward(self.seen(x_fake), rng=self.rng)
         real = None
@@ -145,17 +166,18 @@ class GAN:
             self.average.update(G)
         return {"g_loss": loss}
 
-    def step(self, x_real):
-        """k steps of D, then m of G. x_real: one batch (N, …) for all k, or a list of k batches."""
+    def step(self, x_real, labels=None):
+        """k steps of D, then m of G. x_real: one batch (N, …) for all k, or a list of k batches; labels likewise."""
         batches = x_real if isinstance(x_real, (list, tuple)) else [x_real] * self.k
+        labels = labels if isinstance(labels, (list, tuple)) else [labels] * self.k
         if len(batches) != self.k:
             raise ConfigError(f"expected one batch or k = {self.k} of them, got {len(batches)}")
         metrics = {}
         with self._threads():
-            for batch in batches:
-                metrics.update(self.d_step(batch))
+            for batch, told in zip(batches, labels):
+                metrics.update(self.d_step(batch, told))
             for _ in range(self.m):
-                metrics.update(self.g_step(len(batches[-1]), batches[-1]))
+                metrics.update(self.g_step(len(batches[-1]), batches[-1], labels[-1]))
         self.steps += 1
         return metrics
 
@@ -178,20 +200,28 @@ class GAN:
         for i in count():
             if steps is not None and i >= steps:
                 break
-            metrics = self.step([backend.to(self.processes.share(next(batches)), self.backend) for _ in range(self.k)])
+            drawn = [next(batches) for _ in range(self.k)]
+            pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in drawn]
+            metrics = self.step([backend.to(self.processes.share(x), self.backend) for x, _ in pairs],
+                                [y if y is None else self.processes.share(y) for _, y in pairs])
             for callback in callbacks:
                 callback(self, metrics)
             if stop is not None and stop(self, metrics):
                 break
         return metrics
 
-    def sample(self, n=None, z=None):
+    def sample(self, n=None, z=None, labels=None):
         """Samples G(z) with running statistics, (n, …) on G's backend; z (n, latent_dim), or n fresh ones.
+
+        labels (n,): of which classes, in a conditional game; by default each class in turn.
 
         With `average`, G's averaged weights draw them.
         """
         G = self.average.net if self.average else self.G
-        return G.forward(self.noise(n, self.sample_rng) if z is None else z, train=False)[0]
+        z = self.noise(n, self.sample_rng) if z is None else z
+        if self.classes:
+            self.tell(arange(len(z)) % self.classes if labels is None else asarray(labels), G)
+        return G.forward(z, train=False)[0]
 
 
 def every(n, callback):
@@ -204,3 +234,7 @@ def _latent_dim(G):
         if dim:
             return dim
     raise ConfigError("cannot tell the latent dimension from G; give latent_dim")
+
+
+def _labelled(net):
+    return [layer for layer in net.layers if isinstance(layer, WithLabels)]

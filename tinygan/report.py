@@ -42,7 +42,7 @@ def write(folder, n=2500, held_out=None):
     folder = Path(folder)
     options, shape = read_config(folder / "config.json")
     config, log = from_options(options), read_log(folder)
-    real, _ = source(config)
+    real, _, _ = source(config)
     gan = load(folder, seed=0)
     parts = [f"<h1>{html.escape(str(folder.name))}</h1>",
              f"<p>{html.escape(config.model)} on {html.escape(config.data)}, {len(log['step'])} steps, "
@@ -90,7 +90,7 @@ def command(config):
     """The command line that repeats a run."""
     words = ["tinygan", "train"]
     for name, value in asdict(config).items():
-        if value != getattr(Config(), name) and value is not None:
+        if value != getattr(Config(), name) and value is not None and name != "classes":
             words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
     return shlex.join(words)
 
@@ -135,7 +135,8 @@ def gradients(gan, config, real):
         gamma = config.gamma and float(str(config.gamma).split(":")[-1])
         gan.penalty = Penalty(config.penalty, gamma)
     batch = max(config.pack, config.batch // config.pack * config.pack)
-    gan.step([next(make(real, batch, 0)) for _ in range(gan.k)])
+    labels = np.arange(batch) % gan.classes if gan.classes else None
+    gan.step([next(make(real, batch, 0)) for _ in range(gan.k)], labels)
     return norms
 
 

@@ -47,15 +47,21 @@ def load(folder, seed=None):
     return gan
 
 
-def sample(folder, n, seed=None):
+def sample(folder, n, seed=None, label=None):
     """n new samples (n, …) float32 from a run's folder, on the host; seed None: fresh noise.
 
-    Raises as `load`, and ConfigError for n below 1.
+    label: of which class, in a conditional run; by default each in turn. Raises as `load`, and ConfigError for n below
+    1 or a label that the run does not know.
     """
     if not (isinstance(n, int) and n >= 1):
         raise ConfigError(f"expected a number of samples ≥ 1, got {n!r}")
     gan, rng = load(folder, seed), np.random.default_rng(seed)
-    return np.concatenate([gan.sample(z=gan.noise(min(256, n - i), rng)) for i in range(0, n, 256)])
+    if label is not None and not 0 <= label < gan.classes:
+        raise ConfigError(f"expected a label that the run in {folder} knows "
+                          f"({f'0 … {gan.classes - 1}' if gan.classes else 'it knows none'}), got {label}")
+    labels = (np.arange(n) % gan.classes if label is None else np.full(n, label)) if gan.classes else None
+    part = lambda i: None if labels is None else labels[i:i + 256]
+    return np.concatenate([gan.sample(z=gan.noise(min(256, n - i), rng), labels=part(i)) for i in range(0, n, 256)])
 
 
 def evaluate(folder, n=2500, seed=0, held_out=None):
@@ -67,7 +73,7 @@ def evaluate(folder, n=2500, seed=0, held_out=None):
     """
     folder, rng = Path(folder), np.random.default_rng(seed)
     samples = sample(folder, n, seed)
-    real, _ = source(from_options(read_config(folder / "config.json")[0]))
+    real, _, _ = source(from_options(read_config(folder / "config.json")[0]))
     if isinstance(real, data.Mixture):
         points = real.sample(n, rng)[0]
         return metrics.mixture(samples, real, points), metrics.mixture(real.sample(n, rng)[0], real, points)

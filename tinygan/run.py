@@ -89,19 +89,20 @@ class Run:
         backend.get(config.backend)
         weights, training, shuffle = (np.random.default_rng(s)
                                       for s in np.random.SeedSequence(config.seed).spawn(3))
-        self.source, shape = source(config)
+        self.source, shape, labels = source(config)
         recipe = config.resolve(shape)
         self.processes = processes.started()
         self.first = self.processes.rank == 0           # it alone writes and speaks
         if config.batch % (self.processes.size * config.pack):
             raise ConfigError(f"expected a batch that is a multiple of {self.processes.size} processes times packs of "
                               f"{config.pack}, got {config.batch}; choose another batch")
-        self.batches = (data.Stream if isinstance(self.source, data.Mixture) else data.Batches)(
-            self.source, config.batch, shuffle)
+        self.batches = (data.Stream(self.source, config.batch, shuffle) if isinstance(self.source, data.Mixture) else
+                        data.Batches(self.source, config.batch, shuffle, labels))
         self.steps = self._length(recipe)
         self.gan = build(config, recipe, shape, weights, training, self.steps, self.processes)
         self.z = self.gan.noise(SHOWN if len(shape) == 3 else 1000, self.gan.sample_rng)
         # What the options made of D must take what G draws; if not, say so before there is a folder.
+        self.gan.tell(np.zeros(config.pack, int))
         self.gan.D.forward(self.gan.sample(z=self.z[:config.pack]), train=False)
         self.log, self.pending, self.frames = {name: [] for name in COLUMNS}, [], []
         self.guard = Guard(self.gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))

@@ -5,8 +5,14 @@ import numpy as np
 from . import gradcheck, losses, models
 from .layers import (Augment, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier,
                      LeakyReLU, MaxPool2D, MinibatchStd, Pack, ReLU, Reshape, Sigmoid, Softplus, SpectralNorm,
-                     Tanh, UpSampling2D)
+                     Tanh, UpSampling2D, WithLabels)
 from .net import Sequential
+
+
+def _labelled(layer, labels):
+    layer.labels = np.array(labels)
+    return layer
+
 
 # (layer, shape of x, train): each layer, in each of its modes.
 LAYERS = [
@@ -38,6 +44,8 @@ LAYERS = [
     (Pack(2), (4, 2, 3, 2), True),
     (MinibatchStd(), (4, 2, 3, 2), True),
     (Augment(), (3, 8, 9, 2), True),
+    (_labelled(WithLabels(3), [2, 0, 1]), (3, 2, 2, 2), True),
+    (_labelled(WithLabels(2), [1, 1, 0]), (3, 4), True),
 ]
 
 # D after G, end to end: all parameters of both, through every layer between.

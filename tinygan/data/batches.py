@@ -15,13 +15,17 @@ class Batches:
     rng      seed or NumPy generator of the order; whoever wants to go on from a `state` gives it one of its own,
              since the state tells nothing of what others draw from it
 
+    labels   (N,) integers, to come along: then next(batches) gives a pair (samples, labels)
+
     next(batches) gives (batch, …). steps_per_epoch: how many make an epoch; epoch: which one the latest was of, from 0.
     Raises ShapeError, DtypeError, DataError or ConfigError for data that is empty, not float or not finite, or a
     batch that does not fit.
     """
 
-    def __init__(self, samples, batch, rng=None):
-        self.samples, self.batch, self.rng = check(samples), _positive(batch), generator(rng)
+    def __init__(self, samples, batch, rng=None, labels=None):
+        self.samples, self.batch, self.rng, self.labels = check(samples), _positive(batch), generator(rng), labels
+        if labels is not None and len(labels) != len(samples):
+            raise DataError(f"expected a label for each of {len(samples)} samples, got {len(labels)}")
         if batch > len(samples):
             raise DataError(f"expected a batch of at most {len(samples)}, the size of the data, got {batch}; "
                             f"use a smaller batch")
@@ -42,7 +46,8 @@ class Batches:
             self._shuffle()
         start = self._step * self.batch
         self._step += 1
-        return self.samples[self._order[start:start + self.batch]]
+        chosen = self._order[start:start + self.batch]
+        return self.samples[chosen] if self.labels is None else (self.samples[chosen], self.labels[chosen])
 
     def state(self):
         """Where the iteration stands, as plain numbers and dicts (fit for JSON, with NumPy's default generator)."""

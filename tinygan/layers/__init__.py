@@ -8,6 +8,7 @@ from .conv_transpose2d import ConvTranspose2D
 from .dense import Dense
 from .dropout import Dropout
 from .fourier import Fourier
+from .labels import WithLabels
 from .minibatch import MinibatchStd, Pack
 from .norm import BatchNorm
 from .pool import AvgPool2D, MaxPool2D, UpSampling2D
@@ -16,4 +17,5 @@ from .spectral import SpectralNorm
 
 __all__ = ["Affine", "Augment", "AvgPool2D", "BatchNorm", "Conv2D", "ConvTranspose2D", "Dense", "Dropout", "Flatten",
            "Fourier", "Layer", "LeakyReLU", "MaxPool2D", "MinibatchStd", "Pack", "Pointwise", "ReLU", "Reshape",
-           "Sigmoid", "Softplus", "SpectralNorm", "Tanh", "UpSampling2D"]
+           "Sigmoid", "Softplus", "SpectralNorm", "Tanh", "UpSampling2D",
+           "WithLabels"]

@@ -47,7 +47,7 @@ class Augment(Affine):
                 inside.append((at >= start) & (at < start + size // 2))
             mask = (~(inside[0][:, :, None] & inside[1][:, None])).astype(x.dtype)[..., None]
         if "brightness" in self.kinds:
-            light = device(rng.random((n, 1, 1, 1), x.dtype)) - 0.5
+            light = device(rng.random((n, 1, 1, 1)).astype(x.dtype)) - 0.5
         return shift, mask, light
 
     def forward(self, x, train=True, rng=None):

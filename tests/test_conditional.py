@@ -1,0 +1,109 @@
+"""Games on labels: both networks are told the class, and G makes what it is asked for."""
+
+import numpy as np
+import pytest
+
+from tinygan import GAN, backend, cli, data, models, run
+from tinygan.errors import ConfigError, DataError
+from tinygan.layers import WithLabels
+
+
+def test_labels_are_channels(xb):
+    layer = WithLabels(3)
+    layer.labels = np.array([2, 0])
+    x = backend.to(np.arange(8.0).reshape(2, 2, 1, 2), xb)
+    y = backend.asnumpy(layer.forward(x)[0])
+    np.testing.assert_array_equal(y[..., :2], backend.asnumpy(x))
+    np.testing.assert_array_equal(y[0, :, :, 2:], [[[0, 0, 1]]] * 2)
+    np.testing.assert_array_equal(y[1, :, :, 2:], [[[1, 0, 0]]] * 2)
+
+
+@pytest.mark.parametrize("labels", [None, np.array([0]), np.array([0, 3]), np.array([-1, 0]), np.array([0.0, 1.0])])
+def test_labels_that_do_not_fit(labels):
+    layer = WithLabels(3)
+    layer.labels = labels
+    with pytest.raises(DataError, match="expected"):
+        layer.forward(np.zeros((2, 4)))
+    for classes in (0, 1.5, None):
+        with pytest.raises(ConfigError):
+            WithLabels(classes)
+
+
+@pytest.mark.parametrize("name", ["mlp", "dcgan_small", "points", "mixture"])
+def test_every_model_can_be_told(name):
+    G, D = models.get(name).build(rng=0, classes=4, width=0.1)
+    gan = GAN(G, D, "relativistic", rng=1, penalty="r1+r2", gamma=0.1, average=0.9)
+    x = np.random.default_rng(0).uniform(-1, 1, (6, *D.input_shape)).astype("float32")
+    labels = np.arange(6) % 4
+    metrics = gan.step(x, labels)
+    assert all(np.isfinite(float(value)) for value in metrics.values())
+    z = gan.noise(1, np.random.default_rng(2)).repeat(4, axis=0)
+    a = gan.sample(z=z, labels=np.arange(4))
+    assert len(np.unique(a.reshape(4, -1), axis=0)) == 4                    # one latent, four classes
+    np.testing.assert_array_equal(gan.sample(z=z), a)                       # by default each in turn
+    with pytest.raises(ConfigError, match="labels of the batch, got none"):
+        gan.step(x)
+
+
+def test_one_network_alone_cannot_be_told():
+    G, _ = models.mlp(rng=0, classes=3, width=0.1)
+    _, D = models.mlp(rng=0, width=0.1)
+    with pytest.raises(ConfigError, match="both networks or in neither"):
+        GAN(G, D)
+    with pytest.raises(ConfigError, match="packs or classes"):
+        models.mlp(rng=0, classes=3, pack=2)
+
+
+def test_it_learns_which_class_is_asked_for():
+    """Four points, each a class: after a short game a sample lies nearest to the point of its class."""
+    means = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], np.float32)
+    G, D = models.points(rng=0, classes=4, width=0.25)
+    gan, rng = GAN(G, D, "relativistic", rng=1, penalty="r1", gamma=0.1), np.random.default_rng(2)
+    for opt in (gan.g_opt, gan.d_opt):
+        opt.lr, opt.beta1 = 2e-3, 0.0
+    for _ in range(500):
+        labels = rng.integers(4, size=64)
+        gan.step((means[labels] + 0.1 * rng.standard_normal((64, 2))).astype("float32"), labels)
+    labels = np.arange(400) % 4
+    nearest = ((gan.sample(400, labels=labels)[:, None] - means)**2).sum(-1).argmin(1)
+    assert (nearest == labels).mean() > 0.9
+
+
+def test_batches_bring_their_labels():
+    images, labels = data.load("mnist5k")
+    batches = data.Batches(images, 7, 0, labels)
+    x, y = next(batches)
+    plain = next(data.Batches(images, 7, 0))
+    np.testing.assert_array_equal(x, plain)
+    for image, label in zip(x, y):
+        assert label in labels[(images == image).all(axis=(1, 2, 3))]
+    with pytest.raises(DataError, match="a label for each"):
+        data.Batches(images, 7, 0, labels[:9])
+
+
+def test_a_conditional_run_from_the_command_line(tmp_path, capsys):
+    options = ["--model", "mlp", "--width", "0.1", "--batch", "50", "--steps", "8", "--quiet", "--conditional"]
+    assert cli.main(["train", *options, "--out", str(tmp_path / "r")]) == 0
+    assert run.read_config(tmp_path / "r/config.json")[0]["classes"] == 10
+    assert (tmp_path / "r/report.html").stat().st_size > 1000
+    seven = run.sample(tmp_path / "r", 12, 0, label=7)
+    turns = run.sample(tmp_path / "r", 12, 0)
+    assert seven.shape == turns.shape and np.array_equal(seven[7], turns[7]) and not np.array_equal(seven[0], turns[0])
+    assert cli.main(["sample", str(tmp_path / "r"), "-n", "4", "--label", "3"]) == 0
+    for bad, words in ((["sample", str(tmp_path / "r"), "--label", "10"], "0 … 9"),
+                       (["train", "--conditional", "--data", "ring"], "has none")):
+        capsys.readouterr()
+        assert cli.main(bad) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_a_conditional_run_resumes(tmp_path):
+    options = dict(model="mlp", width=0.1, batch=50, steps=6, conditional=True)
+    run.train(tmp_path / "whole", quiet=True, **options)
+    r = run.Run(run.Config(**options))
+    r.open(tmp_path / "parts")
+    train = r.gan.train
+    r.gan.train = lambda batches, steps, **rest: train(batches, steps=3, **rest)
+    r.go(quiet=True)
+    run.resume(tmp_path / "parts", quiet=True)
+    assert (tmp_path / "whole/samples.png").read_bytes() == (tmp_path / "parts/samples.png").read_bytes()
