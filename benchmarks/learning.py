@@ -46,7 +46,8 @@ MIXTURES = {
 DIGITS = {
     "MLP GAN": dict(model="mlp", batch=32, epochs=20),
     "DCGAN": dict(model="dcgan_small"),
-    "best": dict(model="dcgan_small"),
+    "best": dict(model="dcgan_small", loss="relativistic", penalty="r1+r2", gamma="1:0.1", beta1=0.0, beta2=0.99,
+                 g_lr=2e-3, d_lr=2e-3, schedule="cosine", average=0.995),
 }
 STACKED = dict(steps=40_000, batch=128, lr=2e-4, gamma=(1.0, 0.1), average=0.999)
 
