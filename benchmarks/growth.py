@@ -84,7 +84,9 @@ def _plot(results):
             ax.set_title(f"{label} ~ {name}^{results['exponents'][name][cost]:.2f}", fontsize=10)
             ax.set_xlabel(name)
             ax.set_ylabel(label)
-            ax.grid(True, which="both", alpha=0.25)
+            ax.set_xticks([row[name] for row in rows], [f"{row[name]:g}" for row in rows])
+            ax.minorticks_off()
+            ax.grid(True, alpha=0.25)
     return fig
 
 

@@ -56,7 +56,7 @@ def hardware():
     found = {"cpu": cpu, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
              "threads": os.environ.get("OMP_NUM_THREADS") or os.environ.get("OPENBLAS_NUM_THREADS") or "all",
              "numpy": np.__version__, "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
-             "python": platform.python_version(), "system": platform.platform()}
+             "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     reason = backend.why_not("cupy")
     return found | ({"gpu": backend.describe("cupy")} if reason is None else {"no gpu": reason})
 

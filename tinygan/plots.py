@@ -124,6 +124,9 @@ def bench(results, path):
             if line:
                 ax.loglog(*zip(*line), "o-", color=colour, label=backend, markersize=3)
         ax.set_title(name, fontsize=9)
+        batches = sorted({row["batch"] for row in rows})
+        ax.set_xticks(batches, [str(batch) for batch in batches])
+        ax.minorticks_off()
         ax.grid(True, which="major", alpha=0.3)
         ax.set_xlabel("batch", fontsize=8)
         ax.set_ylabel("µs a sample", fontsize=8)
