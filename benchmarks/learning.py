@@ -44,7 +44,7 @@ MIXTURES = {
 }
 # Options of `tinygan train`, all with the default budget of the bundled digits: 20 epochs in batches of 32.
 DIGITS = {
-    "MLP GAN": dict(model="mlp", batch=32, epochs=20),
+    "MLP GAN": dict(model="mlp", batch=32, epochs=20),      # a start: its source trains ten times as long
     "DCGAN": dict(model="dcgan_small"),
     "best": dict(model="dcgan_small", loss="relativistic", penalty="r1+r2", gamma="1:0.1", beta1=0.0, beta2=0.99,
                  g_lr=2e-3, d_lr=2e-3, schedule="cosine", average=0.995),
