@@ -147,6 +147,17 @@ def test_a_thousand_changed_bytes_and_truncations(finished, tmp_path):
     assert refused > 900
 
 
+def test_saving_by_the_clock_changes_nothing(tmp_path, monkeypatch):
+    run.train(tmp_path / "whole", quiet=True, **PLAIN)
+    monkeypatch.setattr(run, "SAVE_EVERY", 0)
+    monkeypatch.setattr(run, "FRAMES", 2)
+    run.train(tmp_path / "often", quiet=True, **PLAIN)
+    ours, theirs = weights(tmp_path / "whole"), weights(tmp_path / "often")
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+    assert checkpoint.load_state(checkpoint.previous(tmp_path / "often/checkpoint.npz"))[1]["steps"] in (29, 30)
+
+
 def test_it_falls_back_to_the_one_before_and_says_so(tmp_path, capsys):
     run.train(tmp_path / "whole", quiet=True, **PLAIN)
     start(PLAIN, tmp_path / "r", 17)

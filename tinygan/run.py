@@ -40,6 +40,7 @@ __all__ = ["Config", "Run", "evaluate", "from_options", "launch", "read_config",
 
 COLUMNS = ("step", "d_loss", "g_loss", "d_real", "d_fake")
 FRAMES = 40     # of progress.gif, over the whole run
+SAVE_EVERY = 60     # seconds between checkpoints, at most
 SHOWN = 64      # images in samples.png and progress.gif; of points 1,000
 
 
@@ -139,12 +140,12 @@ class Run:
             json.dump({**asdict(self.config), "sample_shape": list(self.gan.D.input_shape)}, file, indent=2)
 
     def go(self, quiet=False):
-        """The training itself, with a look at the samples and a checkpoint FRAMES times."""
-        self.every = max(1, -(-self.steps // FRAMES))
+        """The training itself, with a look at the samples FRAMES times, and a checkpoint then and each minute."""
+        self.every, self.saved = max(1, -(-self.steps // FRAMES)), time.monotonic()
         lock = locked(self.folder / "config.json") if self.first else nullcontext()
         with lock, _interruptible() as interrupted, tqdm(
                 total=self.steps, initial=self.gan.steps, unit="step", disable=quiet or not self.first,
-                file=sys.stderr, dynamic_ncols=True) as self.bar:
+                file=sys.stderr, dynamic_ncols=True, mininterval=0.1 if sys.stderr.isatty() else 10) as self.bar:
             if not self.frames:
                 self.look()
                 self.save_state()
@@ -171,6 +172,9 @@ class Run:
         if gan.steps % self.every == 0:
             self.look()
             self.save()
+            self.save_state()
+        elif self.processes.size == 1 and time.monotonic() - self.saved > SAVE_EVERY:   # (clocks of several differ)
+            self.read_log()
             self.save_state()
 
     def read_log(self):
@@ -211,6 +215,7 @@ class Run:
 
     def save_state(self):
         """Write checkpoint.npz, as it stands between two steps."""
+        self.saved = time.monotonic()
         if not self.first:
             return
         gan = self.gan
