@@ -64,9 +64,9 @@ def launch(config, out=None, quiet=False):
 def resume(folder, quiet=False):
     """Go on with the run in this folder from its last checkpoint, to the very bits of a run that was never stopped.
 
-    Returns the Run. On a damaged checkpoint it goes back to the one before and says so. Raises MissingError or
-    DataError when there is none that can be read, or the data is no longer the same; ConfigError while another
-    process is at work there.
+    The bits are those of the same machine with as many threads. Returns the Run. On a damaged checkpoint it goes back
+    to the one before and says so. Raises MissingError or DataError when there is none that can be read, or the data is
+    no longer the same; ConfigError while another process is at work there.
     """
     path = Path(folder) / "checkpoint.npz"
     arrays, meta = checkpoint.load_state(path, lambda text: print(f"tinygan: warning: {text}", file=sys.stderr))
