@@ -80,7 +80,8 @@ def _parser():
     score.set_defaults(command=_evaluate)
     check = commands.add_parser("gradcheck", help="check every gradient of the library numerically", description=(
         "Check every layer, every loss and D∘G end to end against five-point differences in float64: backward, jvp, "
-        "the adjoint identity, and second order. Exit code 1 if any is wrong."))
+        "the adjoint identity, and second order. Exit code 1 if any is wrong."),
+        epilog="example: tinygan gradcheck --seed 3")
     check.add_argument("--seed", type=_at_least(int, 0), default=0, help="of inputs and cotangents (default 0)")
     check.set_defaults(command=_gradcheck)
     page = commands.add_parser(
@@ -100,7 +101,9 @@ def _parser():
     several.add_argument("--out", metavar="FILE", default="compare.png", help="the picture (default compare.png)")
     several.set_defaults(command=_compare)
     _add_bench(commands)
-    info = commands.add_parser("info", help="versions, and which backends are usable here, and why not")
+    info = commands.add_parser("info", help="versions, and which backends are usable here, and why not",
+                               description="Versions, and which backends are usable here and, if not, why.",
+                               epilog="example: tinygan info")
     info.set_defaults(command=_info)
     return parser
 
