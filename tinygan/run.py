@@ -77,8 +77,7 @@ def resume(folder, quiet=False):
                         f"another version?") from None
     run.folder = Path(folder)
     run.restore(arrays, meta, path)
-    if run.gan.steps < run.steps:
-        run.go(quiet)
+    run.go(quiet)       # even with no step left: it may have been killed before its last pictures were made
     return run
 
 

@@ -140,7 +140,6 @@ def _rows(x):
 
 def _totals(term, rows):
     """Σ over rows of term(block of rows) -> as many vectors (C,) as it gives: block sums first, then their sum."""
-
     size = max(1, BLOCK // rows.shape[1])
 
     def part_sum(part):
