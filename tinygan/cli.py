@@ -124,7 +124,8 @@ def _add_train(commands):
     add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
         "(default dcgan_small, and points for 2-D data)")
     add("--width", type=_above(0), help="factor on channels and hidden units (default 1; dcgan_small 0.25)")
-    add("--data", default="mnist5k", metavar="NAME", help=data.HELP + "\n(default mnist5k)")
+    add("--data", default="mnist5k", metavar="NAME", help=data.HELP + "\n"
+        "(default mnist5k; sets are looked for in the folder $TINYGAN_DATA first)")
     add("--image-size", type=_at_least(int, 1), default=28, metavar="N", help="pictures of a folder become N × N "
         "(default 28)")
     add("--colour", action="store_true", help="pictures of a folder keep their colour")
