@@ -178,7 +178,7 @@ def test_the_fused_pass_is_the_sum_of_the_single_ones(names):
         logits, cache = D.forward(data)
         pair.append((data, np.random.default_rng(k).standard_normal(logits.shape), cache))
     grads = D.zero_grads()
-    penalties.Penalty(names, 0.5).backward(D, *pair, grads, np.random.default_rng(9), 0)
+    penalties.Penalty(names, 0.5).backward(D, *pair, grads, np.random.default_rng(9))
     expected = _sum_of_passes(names.replace("-", "_").split("+"), D, *pair, np.random.default_rng(9))
     np.testing.assert_allclose(grads.vector, expected.vector, rtol=1e-11, atol=1e-13)
 

@@ -8,6 +8,7 @@ synchronisation.
 
 import importlib
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from .errors import BackendError, DtypeError
 _MODULES = {"numpy": "numpy", "cupy": "cupy"}
 _DTYPES = ("float32", "float64")
 _checked = {}   # name -> module, of those found usable
+_recorder = None    # while a step is captured: what takes note of all that comes from the host (capture.py)
 
 
 def register(name, module):
@@ -96,8 +98,39 @@ def to(x, name):
     here = name_of(x)
     if here == name:
         return x
+    if _recorder is not None:
+        raise BackendError(f"expected nothing to cross from {here!r} to {name!r} while a step is captured: the replays "
+                           f"would all use this one value; draw it inside backend.fresh")
     host = x if here == "numpy" else get_loaded(here).asnumpy(x)
     return host if name == "numpy" else get(name).asarray(host)
+
+
+def fresh(draw, name):
+    """The host's array draw(), on the backend `name`: for what is new at every step, such as noise.
+
+    A captured step calls `draw` again before each replay. So all that differs from step to step and comes from the
+    host enters a step here or through `scalars`, and what counts the steps is inside `draw`.
+    """
+    return to(draw(), name) if _recorder is None else _recorder(draw)
+
+
+def scalars(draw, like):
+    """The numbers of the tuple draw(), new at every step: 0-d arrays beside `like`, of its dtype; on NumPy plain."""
+    name = name_of(like)
+    if name == "numpy":
+        return draw()
+    return tuple(fresh(lambda: np.array(draw(), like.dtype), name))
+
+
+@contextmanager
+def recording(recorder):
+    """Inside, `fresh` asks recorder(draw) for its array, and nothing else crosses between host and device."""
+    global _recorder
+    before, _recorder = _recorder, recorder
+    try:
+        yield
+    finally:
+        _recorder = before
 
 
 def asnumpy(x):

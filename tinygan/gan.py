@@ -98,16 +98,20 @@ class GAN:
         """n latent vectors (n, latent_dim) on G's backend, fresh at every call."""
         if rng is not None:
             return backend.to(latent.draw(self.latent, (n, self.latent_dim), rng, self.dtype), self.backend)
-        everybodys = latent.draw(self.latent, (n * self.processes.size, self.latent_dim), self.rng, self.dtype)
-        return backend.to(self.processes.share(everybodys), self.backend)
+        everybodys = (n * self.processes.size, self.latent_dim)
+        return backend.fresh(lambda: self.processes.share(latent.draw(self.latent, everybodys, self.rng, self.dtype)),
+                             self.backend)
 
     def seen(self, x):
         """x as D sees it: with instance noise, if there is any. The noise is a constant to every gradient."""
-        std = float(self.noise_std(self.steps) if callable(self.noise_std) else self.noise_std)
-        if not std:
+        if not callable(self.noise_std) and not self.noise_std:
             return x
-        everybodys = self.rng.standard_normal((len(x) * self.processes.size, *x.shape[1:]), x.dtype)
-        return x + std * backend.to(self.processes.share(everybodys), self.backend)
+        everybodys = (len(x) * self.processes.size, *x.shape[1:])
+
+        def draw():
+            std = float(self.noise_std(self.steps) if callable(self.noise_std) else self.noise_std)
+            return self.processes.share(std * self.rng.standard_normal(everybodys, x.dtype))
+        return x + backend.fresh(draw, self.backend)
 
     def tell(self, labels, *nets):
         """Give labels (N,) to both networks, or to these; does nothing in a game without classes."""
@@ -135,7 +139,7 @@ class GAN:
             D.backward_params(d_fake, fake_cache, grads)
         else:   # the same two passes, with the penalties' second order in them
             metrics["penalty"] = self.penalty.backward(D, (x_real, d_real, real_cache), (x_fake, d_fake, fake_cache),
-                                                       grads, self.rng, self.steps)
+                                                       grads, self.rng, lambda: self.steps)
         self.processes.average(grads.vector)
         self.d_opt.step(D, grads)
         if self.clip is not None:

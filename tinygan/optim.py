@@ -14,7 +14,7 @@ dtype. They persist from step to step, as does t.
 from math import cos, pi
 
 from . import kernels
-from .backend import array_module
+from .backend import array_module, scalars
 from .errors import ConfigError, choose
 from .params import Params
 
@@ -42,9 +42,13 @@ class Optimizer:
                               f"{theta.dtype} parameters; make one optimiser for each network")
         if self.weight_decay:
             g = g + self.weight_decay * theta
+        self.update(theta, g, *scalars(self.rates, theta))
+
+    def rates(self):
+        """What `update` needs of this step's number: the learning rate, first. Counts the step."""
         lr = float(self.lr(self.t) if callable(self.lr) else self.lr)
         self.t += 1
-        self.update(theta, g, lr)
+        return (lr,)
 
     def prepare(self, net):
         """Make the slots for this network, all zero, unless they are there."""
@@ -111,8 +115,13 @@ class Adam(Optimizer):
         self._at_least_zero(1, beta1=beta1, beta2=beta2)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
-    def update(self, theta, g, lr):
-        kernels.adam(theta, g, self.state["m"], self.state["v"], lr, self.beta1, self.beta2, self.eps, self.t)
+    def rates(self):
+        """The learning rate and both bias corrections, 1 − β₁ᵗ and 1 − β₂ᵗ."""
+        lr, = super().rates()
+        return lr, 1 - self.beta1**self.t, 1 - self.beta2**self.t
+
+    def update(self, theta, g, lr, c1, c2):
+        kernels.adam(theta, g, self.state["m"], self.state["v"], lr, c1, c2, self.beta1, self.beta2, self.eps)
 
 
 class Average:
@@ -130,13 +139,17 @@ class Average:
 
     def update(self, net):
         """Move the average towards the network as it is now."""
-        self.t += 1
-        d = min(self.decay, (1 + self.t) / (10 + self.t))
+        keep, add = scalars(self._shares, net.theta)
         average = self.net.theta
-        average *= d
-        average += (1 - d) * net.theta
+        average *= keep
+        average += add * net.theta
         for name, array in self.net.state.items():
             array[...] = net.state[name]
+
+    def _shares(self):
+        self.t += 1
+        d = min(self.decay, (1 + self.t) / (10 + self.t))
+        return d, 1 - d
 
 
 def _vector(grads, net):

@@ -120,7 +120,8 @@ def around(x, rng=None):
 
 
 def _uniform(like, shape, rng):
-    return backend.to(generator(rng).random(shape, like.dtype), backend.name_of(like))
+    rng = generator(rng)
+    return backend.fresh(lambda: rng.random(shape, like.dtype), backend.name_of(like))
 
 
 def generator_penalty(D, cache, logits, lam):
@@ -165,27 +166,29 @@ class Penalty:
             _weight("gamma", weight)
         self.weight = weight
 
-    def backward(self, D, real, fake, grads, rng, t):
+    def backward(self, D, real, fake, grads, rng, steps=lambda: 0):
         """The whole reverse pass of D's step: loss and penalties; returns the sum of the penalties' values.
 
-        real, fake: (x, d_logits, cache) of the two batches; t: steps done so far.
+        real, fake: (x, d_logits, cache) of the two batches; steps: function that gives the steps done so far.
         """
         total = 0.0
         fused = {"r1": real, "r2": fake}
         for name, (_, d_logits, cache) in fused.items():
             if name in self.names:
-                gamma = self._at(name, t)
+                gamma = self._at(name, steps, d_logits)
                 total = total + _reverse(D, cache, d_logits, lambda v: zero_centred(v, gamma), grads)
             else:
                 D.backward(d_logits, cache, grads)
         for name in self.names:
             if name not in fused:
-                total = total + _ELSEWHERE[name](D, real[0], fake[0], self._at(name, t), grads, rng)
+                total = total + _ELSEWHERE[name](D, real[0], fake[0], self._at(name, steps, real[1]), grads, rng)
         return total
 
-    def _at(self, name, t):
+    def _at(self, name, steps, like):
         weight = self.weight if self.weight is not None else _DEFAULTS[name]
-        return float(weight(t) if callable(weight) else weight)
+        if not callable(weight):
+            return float(weight)
+        return backend.scalars(lambda: (_weight("gamma", float(weight(steps()))),), like)[0]
 
 
 _DEFAULTS = {"r1": 1.0, "r2": 1.0, "wgan_gp": 10.0, "wgan_lp": 10.0, "dragan": 10.0, "zero_gp": 10.0}
@@ -199,8 +202,10 @@ names = tuple(_DEFAULTS)
 
 
 def _weight(name, value):
-    if not 0 <= value < float("inf"):
+    """The value, if it can be a weight. One that lives on a device has been asked on its way there."""
+    if not hasattr(value, "dtype") and not 0 <= value < float("inf"):
         raise ConfigError(f"expected the penalty's {name} to be ≥ 0, got {value!r}")
+    return value
 
 
 def _check(D):

@@ -79,7 +79,7 @@ def test_adam_over_steps(rng, parts):
     ours, theirs = ([theta.copy(), np.zeros_like(theta), np.zeros_like(theta)] for _ in range(2))
     for t in range(1, 30):
         for rule, (w, m, v) in ((cpu.adam, ours), (adam.adam, theirs)):
-            rule(w, g * np.float32(t % 5 - 2), m, v, 1e-2, 0.5, 0.999, 1e-8, t)
+            rule(w, g * np.float32(t % 5 - 2), m, v, 1e-2, 1 - 0.5**t, 1 - 0.999**t, 0.5, 0.999, 1e-8)
     for a, b in zip(ours, theirs):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 

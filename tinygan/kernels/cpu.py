@@ -195,9 +195,9 @@ def project(t, xhat, scale, totals):
 
 # Adam.
 
-def adam(theta, g, m, v, lr, beta1, beta2, eps, t):
-    """Step t = 1, 2, … of Adam on θ, m and v, in place; see ops/adam.py."""
-    rate, root = lr / (1 - beta1**t), 1 / (1 - beta2**t)**0.5
+def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
+    """One step of Adam on θ, m and v, in place; see ops/adam.py."""
+    rate, root = lr / c1, 1 / c2**0.5
 
     def rule(i):
         a, b = scratch("adam a", (i.stop - i.start,)), scratch("adam b", (i.stop - i.start,))

@@ -35,19 +35,20 @@ class Augment(Affine):
         if not train:
             return None
         rng, (n, h, w, _), xp = generator(rng), x.shape, array_module(x)
-        device = lambda array: backend.to(array, backend.name_of(x))
+        drawn = lambda draw: backend.fresh(draw, backend.name_of(x))
         shift, mask, light = None, None, 0.0
         if "translation" in self.kinds:
-            shift = tuple(device(rng.integers(-size // 8, size // 8 + 1, size=(n, 1))) for size in (h, w))
+            shift = tuple(drawn(lambda size=size: rng.integers(-size // 8, size // 8 + 1, size=(n, 1)))
+                          for size in (h, w))
         if "cutout" in self.kinds:
             inside = []
             for size in (h, w):
-                start = device(rng.integers(-(size // 4), size - size // 4, size=(n, 1)))
+                start = drawn(lambda size=size: rng.integers(-(size // 4), size - size // 4, size=(n, 1)))
                 at = xp.arange(size)
                 inside.append((at >= start) & (at < start + size // 2))
             mask = (~(inside[0][:, :, None] & inside[1][:, None])).astype(x.dtype)[..., None]
         if "brightness" in self.kinds:
-            light = device(rng.random((n, 1, 1, 1)).astype(x.dtype)) - 0.5
+            light = drawn(lambda: rng.random((n, 1, 1, 1)).astype(x.dtype)) - 0.5
         return shift, mask, light
 
     def forward(self, x, train=True, rng=None):

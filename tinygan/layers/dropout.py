@@ -1,6 +1,7 @@
 """Dropout."""
 
 from .. import kernels
+from ..backend import name_of
 from ..errors import ConfigError
 from ..ops.init import generator
 from ..ops.random import draw_key
@@ -28,7 +29,7 @@ class Dropout(Affine):
         self.expect(x, "N", ...)
         if not train or self.rate == 0:
             return None
-        return kernels.dropout_mask(draw_key(generator(rng)), x, self.rate)
+        return kernels.dropout_mask(draw_key(generator(rng), name_of(x)), x, self.rate)
 
     def map(self, x, mask):
         return x if mask is None else kernels.multiply(x, mask)

@@ -28,19 +28,22 @@ class WithLabels(Layer):
 
     def forward(self, x, train=True, rng=None):
         self.expect(x, "N", ...)
-        labels = self.labels
-        if labels is None or len(labels) != len(x):
-            raise DataError(f"{self} expected {len(x)} labels, one for each sample, got "
-                            f"{'none' if labels is None else len(labels)}; set layer.labels before forward")
-        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= self.classes:
-            raise DataError(f"{self} expected labels in 0 … {self.classes - 1}, got {labels.dtype} in "
-                            f"{labels.min()} … {labels.max()}")
         xp = array_module(x)
-        here = backend.to(labels.astype("int32"), backend.name_of(x))
+        here = backend.fresh(lambda: self._labels_of(len(x)), backend.name_of(x))
         codes = here[:, None] == xp.arange(self.classes, dtype="int32")
         codes = codes.astype(x.dtype).reshape(len(x), *[1] * (x.ndim - 2), self.classes)
         codes = xp.broadcast_to(codes, (*x.shape[:-1], self.classes))
         return xp.concatenate([x, codes], axis=-1), x.shape[-1]
+
+    def _labels_of(self, n):
+        labels = self.labels
+        if labels is None or len(labels) != n:
+            raise DataError(f"{self} expected {n} labels, one for each sample, got "
+                            f"{'none' if labels is None else len(labels)}; set layer.labels before forward")
+        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= self.classes:
+            raise DataError(f"{self} expected labels in 0 … {self.classes - 1}, got {labels.dtype} in "
+                            f"{labels.min()} … {labels.max()}")
+        return labels.astype("int32")
 
     def backward(self, dy, cache, grads=None):
         return array_module(dy).ascontiguousarray(dy[..., :cache])

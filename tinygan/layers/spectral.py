@@ -1,6 +1,6 @@
 """Spectral normalisation: a layer whose weight is divided by its largest singular value."""
 
-from .. import backend
+from .. import backend, kernels
 from ..backend import array_module
 from ..errors import ConfigError
 from ..ops.init import generator
@@ -49,7 +49,7 @@ class SpectralNorm(Affine):
         """u and v from a random u by ten iterations, near the singular vectors."""
         W = self._matrix()
         u = backend.to(rng.standard_normal(W.shape[1]).astype(W.dtype), backend.name_of(W))
-        self.state = {"u": u, "v": W @ u}
+        self.state = {"u": u, "v": _times(W, u)}
         for _ in range(10):
             self.state["u"], self.state["v"] = self._iterate()
 
@@ -59,8 +59,8 @@ class SpectralNorm(Affine):
 
     def _iterate(self):
         W, u = self._matrix(), self.state["u"]
-        v = _unit(W @ u)
-        return _unit(W.T @ v), v
+        v = _unit(_times(W, u))
+        return _unit(_times(W.T, v)), v
 
     def prepare(self, x, train, rng):
         ctx = self.inner.prepare(x, train, rng)
@@ -70,7 +70,7 @@ class SpectralNorm(Affine):
         else:
             u, v = self.state["u"].copy(), self.state["v"].copy()
         u, v = u.astype(x.dtype, copy=False), v.astype(x.dtype, copy=False)
-        sigma = v @ (self.param("W", x).reshape(len(v), -1) @ u)
+        sigma = (v * _times(self.param("W", x).reshape(len(v), -1), u)).sum()
         return ctx, sigma, u, v
 
     def map(self, x, ctx):
@@ -89,6 +89,10 @@ class SpectralNorm(Affine):
 
     def __repr__(self):
         return f"SpectralNorm({self.inner})"
+
+
+def _times(matrix, vector):
+    return kernels.matmul(matrix, vector[:, None])[:, 0]
 
 
 def _unit(x):

@@ -9,13 +9,13 @@ bijection of 32-bit words with an avalanche bias near the ideal; one word of key
 first multiplication. Each word serves two elements, sixteen bits each.
 """
 
-from ..backend import array_module, get_loaded, name_of
+from ..backend import array_module, fresh, get_loaded, name_of
 from ..errors import ConfigError
 
 
-def draw_key(rng):
-    """Two 32-bit words from a NumPy generator, as Python ints."""
-    return tuple(int(word) for word in rng.integers(0, 2**32, size=2, dtype="uint32"))
+def draw_key(rng, name="numpy"):
+    """Two 32-bit words from a NumPy generator, on the backend of this name."""
+    return fresh(lambda: rng.integers(0, 2**32, size=2, dtype="uint32"), name)
 
 
 def scramble(x, key, spare=None):
