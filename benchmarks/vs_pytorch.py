@@ -1,12 +1,14 @@
-"""The same training step in tinygan and in PyTorch, side by side on the CPU.
+"""The same training step in tinygan and in PyTorch, side by side; on the CPU, or with --device cuda on the GPU.
 
     python benchmarks/vs_pytorch.py                         dcgan at batch 64 and 128, mlp at batch 128
     python benchmarks/vs_pytorch.py --models dcgan --batches 128 --rounds 15 --json out.json
+    python benchmarks/vs_pytorch.py --device cuda --tf32    step by step and as a CUDA graph, on both sides
 
 One step: D's step on a real batch and on fakes of fresh noise, then G's step on fresh noise, Adam in both, float32.
 Before anything is timed the two sides prove that they compute the same step: from the same weights, noise and
 dropout masks the losses and all updated weights must agree. Then they take turns, and the ratio is that of the
-medians. PyTorch runs as it is fastest here: the better of its two memory formats, fused Adam, all cores.
+medians. PyTorch runs as it is fastest here: the better of its two memory formats, fused Adam, all cores, on the GPU
+cuDNN's choice by trial. Precision is the same on both sides: float32 throughout, or TF32 products with --tf32.
 
 PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
 here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
@@ -25,10 +27,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from tinygan import GAN, backend, models
+from tinygan import GAN, backend, kernels, models
 from tinygan.layers import (BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh)
 
 LATENT, LR, BETA1 = 100, 2e-4, 0.5
+NAMES = {"cpu": "numpy", "cuda": "cupy"}        # PyTorch's device: our backend
 
 
 class Masked(nn.Module):
@@ -89,16 +92,17 @@ def mirror(net, shape):
     return nn.Sequential(*modules), links
 
 
-def image(x):
+def image(x, device="cpu"):
     """tinygan's images (N, H, W, C) as PyTorch's: channels first, mirrored."""
-    return torch.from_numpy(x[:, ::-1, ::-1].transpose(0, 3, 1, 2).copy())
+    return torch.from_numpy(x[:, ::-1, ::-1].transpose(0, 3, 1, 2).copy()).to(device)
 
 
 class Torch:
     """The step in PyTorch, as its users write it."""
 
-    def __init__(self, G, D, channels_last=False):
-        dtype = torch.from_numpy(G.theta).dtype
+    def __init__(self, G, D, channels_last=False, device="cpu", graph=False):
+        G, D = G.to("numpy"), D.to("numpy")
+        dtype, self.device, self.graph = torch.from_numpy(G.theta).dtype, device, graph
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         (self.G, self.g_links), (self.D, self.d_links) = mirror(G, G.input_shape), mirror(D, D.input_shape)
         self.G.to(dtype, memory_format=self.format), self.D.to(dtype, memory_format=self.format)
@@ -106,14 +110,16 @@ class Torch:
             for links, net in ((self.g_links, G), (self.d_links, D)):
                 for p, name, change in links:
                     p.copy_(torch.from_numpy(np.ascontiguousarray(change(net.params[name]))))
-        adam = lambda net: torch.optim.Adam(net.parameters(), LR, (BETA1, 0.999), fused=True)
+        self.G.to(device), self.D.to(device)
+        adam = lambda net: torch.optim.Adam(net.parameters(), LR, (BETA1, 0.999), fused=True, capturable=graph)
         self.g_opt, self.d_opt = adam(self.G), adam(self.D)
         self.bce = nn.BCEWithLogitsLoss()
 
     def step(self, x, z_d=None, z_g=None, masks=(None,) * 3):
         """x: images as `image` gives them; noise and masks of the passes D(x), D(G(z)), D(G(z′)): only to validate."""
-        n, one, zero = len(x), torch.ones(len(x), 1, dtype=x.dtype), torch.zeros(len(x), 1, dtype=x.dtype)
-        fake = self.G(torch.randn(n, LATENT) if z_d is None else z_d).detach()
+        n, one, zero = len(x), torch.ones_like(x[:, 0, 0, :1]), torch.zeros_like(x[:, 0, 0, :1])
+        noise = lambda: torch.randn(n, LATENT, device=self.device)
+        fake = self.G(noise() if z_d is None else z_d).detach()
         self._mask(masks[0])
         real_logits = self.D(x.contiguous(memory_format=self.format))
         self._mask(masks[1])
@@ -125,7 +131,7 @@ class Torch:
         for p in self.D.parameters():
             p.requires_grad_(False)
         self._mask(masks[2])
-        g_loss = self.bce(self.D(self.G(torch.randn(n, LATENT) if z_g is None else z_g)), one)
+        g_loss = self.bce(self.D(self.G(noise() if z_g is None else z_g)), one)
         self.g_opt.zero_grad()
         g_loss.backward()
         self.g_opt.step()
@@ -133,23 +139,36 @@ class Torch:
             p.requires_grad_(True)
         return d_loss.detach(), g_loss.detach()
 
+    def captured(self, x):
+        """The step on this batch as a CUDA graph: a function that replays it."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):      # what PyTorch's documentation asks for before a capture
+                self.step(x)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.step(x)
+        return graph.replay
+
     def _mask(self, masks):
         if masks:
             for module, mask in zip((m for m in self.D if isinstance(m, Masked)), masks):
                 module.mask = mask
 
 
-def make(model, seed=0, dtype="float32"):
+def make(model, seed=0, dtype="float32", name="numpy"):
     """G, D in tinygan, freshly drawn."""
-    return models.get(model).build(rng=seed, dtype=dtype)
+    return models.get(model).build(rng=seed, dtype=dtype, backend=name)
 
 
-def gan(G, D, seed=1):
+def gan(G, D, seed=1, capture=False):
     from tinygan.optim import Adam
-    return GAN(G, D, g_opt=Adam(LR, BETA1), d_opt=Adam(LR, BETA1), rng=seed)
+    return GAN(G, D, g_opt=Adam(LR, BETA1), d_opt=Adam(LR, BETA1), rng=seed, capture=capture)
 
 
-def validate(model, batch=16):
+def validate(model, batch=16, device="cpu"):
     """Both sides from the same weights through two steps -> the largest difference of losses and of weights.
 
     In float64, where agreement is to rounding, and in float32, where Adam turns the sign of a gradient that is all
@@ -158,7 +177,7 @@ def validate(model, batch=16):
     """
     found = {}
     for dtype, loss_limit, weight_limit in (("float64", 1e-9, 1e-4), ("float32", 1e-4, 0.1)):
-        loss, weights = _validate(model, batch, dtype)
+        loss, weights = _validate(model, batch, dtype, device)
         found |= {f"loss_{dtype}": loss, f"weights_{dtype}": weights}
         if not (loss <= loss_limit and weights <= weight_limit):
             raise SystemExit(f"{model}: the two sides do not compute the same step in {dtype}: relative difference "
@@ -166,59 +185,67 @@ def validate(model, batch=16):
     return found
 
 
-def _validate(model, batch, dtype):
-    G, D = make(model, dtype=dtype)
-    theirs, ours = Torch(G, D), gan(G, D)
+def _validate(model, batch, dtype, device):
+    name = NAMES[device]
+    G, D = make(model, dtype=dtype, name=name)
+    theirs, ours = Torch(G, D, device=device), gan(G, D)
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *D.input_shape)).astype(dtype)
     z, masks = [], []
     draw, forward = ours.noise, D.forward
 
     def spy_noise(*args):
-        z.append(draw(*args))
-        return z[-1]
+        z.append(there(backend.asnumpy(draw(*args))))
+        return backend.to(z[-1].cpu().numpy(), name)
+    there = lambda array: torch.from_numpy(array).to(device)
 
     def spy_forward(*args, **options):
         y, cache = forward(*args, **options)
-        masks.append([_mask(c[1], dtype) for layer, c in zip(D.layers, cache[0]) if isinstance(layer, Dropout)])
+        masks.append([_mask(backend.asnumpy(c[1]), dtype, device) for layer, c in zip(D.layers, cache[0])
+                      if isinstance(layer, Dropout)])
         return y, cache
     ours.noise, D.forward = spy_noise, spy_forward
     loss = weights = 0.0
     for _ in range(2):
         z.clear(), masks.clear()
-        metrics = ours.step(x)
-        for name, value in zip(("d_loss", "g_loss"), theirs.step(image(x), *map(torch.from_numpy, z), masks)):
-            loss = max(loss, abs(float(metrics[name]) - float(value)) / abs(float(value)))
+        metrics = ours.step(backend.to(x, name))
+        for key, value in zip(("d_loss", "g_loss"), theirs.step(image(x, device), *z, masks)):
+            loss = max(loss, abs(float(metrics[key]) - float(value)) / abs(float(value)))
     for links, net in ((theirs.g_links, G), (theirs.d_links, D)):
-        for p, name, change in links:
-            gap = np.abs(change(net.params[name]) - p.detach().numpy()) / LR
+        for p, key, change in links:
+            gap = np.abs(change(backend.asnumpy(net.params[key])) - p.detach().cpu().numpy()) / LR
             weights = max(weights, float(gap.max() if dtype == "float64" else gap.mean()))
     return loss, weights
 
 
-def _mask(mask, dtype):
+def _mask(mask, dtype, device):
     mask = np.asarray(mask, dtype=dtype)
-    return image(mask) if mask.ndim == 4 else torch.from_numpy(mask)
+    return image(mask, device) if mask.ndim == 4 else torch.from_numpy(mask).to(device)
 
 
-def compare(model, batch, rounds, warmup=2):
+def compare(model, batch, rounds, warmup=3, device="cpu", graph=False):
     """Medians in seconds of both sides, in turns; each side's step after `warmup` steps of its own."""
+    name = NAMES[device]
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *make(model)[1].input_shape)).astype(np.float32)
-    sides = {"tinygan": gan(*make(model)).step}
-    for name, last in (("torch", False), ("torch channels-last", True)):
-        theirs, seen = Torch(*make(model), last), image(x)
-        sides[name] = lambda _, step=theirs.step, seen=seen: step(seen)
-    times = {name: [] for name in sides}
+    ours, here = gan(*make(model, name=name), capture=graph), backend.to(x, name)
+    sides = {"tinygan": lambda: ours.step(here)}
+    for side, last in (("torch", False), ("torch channels-last", True)):
+        theirs, seen = Torch(*make(model), last, device, graph), image(x, device)
+        sides[side] = theirs.captured(seen) if graph else lambda step=theirs.step, seen=seen: step(seen)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None     # the whole device, whoever asked
+    times = {side: [] for side in sides}
     for i in range(warmup + rounds):
-        for name, step in sides.items():
+        for side, step in sides.items():
+            wait()
             start = time.perf_counter()
-            step(x)
+            step()
+            wait()
             if i >= warmup:
-                times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(t) for name, t in times.items()}
+                times[side].append(time.perf_counter() - start)
+    medians = {side: statistics.median(t) for side, t in times.items()}
     best = min(("torch", "torch channels-last"), key=medians.get)
-    quartiles = {name: [float(q) for q in np.quantile(t, (0.25, 0.75))] for name, t in times.items()}
-    return {"model": model, "batch": batch, "rounds": rounds, "median_s": medians, "quartiles_s": quartiles,
-            "torch_format": best, "ratio": medians["tinygan"] / medians[best]}
+    quartiles = {side: [float(q) for q in np.quantile(t, (0.25, 0.75))] for side, t in times.items()}
+    return {"model": model, "batch": batch, "rounds": rounds, "device": device, "graph": graph, "median_s": medians,
+            "quartiles_s": quartiles, "torch_format": best, "ratio": medians["tinygan"] / medians[best]}
 
 
 def peak(side, model, batch, steps=3):
@@ -238,14 +265,32 @@ def _resident():
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def hardware():
+def hardware(device="cpu"):
     try:
         cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                    if line.startswith("model name"))
     except (OSError, StopIteration):
         cpu = platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": torch.get_num_threads(), "numpy": np.__version__, "torch": torch.__version__,
-            "python": platform.python_version(), "backend": backend.name_of(np.zeros(1))}
+            "python": platform.python_version()} | ({"gpu": backend.describe("cupy")} if device == "cuda" else {})
+
+
+def _measure(model, batch, args, graph):
+    """The row of one comparison, in the precision that is asked for."""
+    tf32 = torch.backends.cuda.matmul, torch.backends.cudnn
+    for setting in tf32:
+        setting.allow_tf32 = args.tf32
+    kernels.tf32(args.tf32)
+    quick = model == "mlp" or args.device == "cuda"
+    row = compare(model, batch, args.rounds * (10 if quick else 1), device=args.device, graph=graph)
+    kernels.tf32(False)
+    for setting in tf32:
+        setting.allow_tf32 = False
+    if args.device == "cpu":
+        row["peak_mib"] = {side: float(subprocess.run(
+            [sys.executable, __file__, "--peak", side, model, str(batch)],
+            check=True, capture_output=True, text=True).stdout) for side in ("tinygan", row["torch_format"])}
+    return row
 
 
 def main():
@@ -253,28 +298,31 @@ def main():
     parser.add_argument("--models", nargs="+", default=["dcgan", "mlp"])
     parser.add_argument("--batches", nargs="+", type=int, help="default: 64 and 128 for dcgan, 128 for mlp")
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--device", choices=NAMES, default="cpu")
+    parser.add_argument("--tf32", action="store_true", help="products in TF32 on both sides (cuda)")
     parser.add_argument("--json", help="write the figures there")
     parser.add_argument("--peak", nargs=3, metavar=("SIDE", "MODEL", "BATCH"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peak:
         print(peak(args.peak[0], args.peak[1], int(args.peak[2])))
         return
-    results = {"hardware": hardware(), "steps": []}
+    results = {"hardware": hardware(args.device), "tf32": args.tf32, "steps": []}
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False    # to validate
+    torch.backends.cudnn.benchmark = True
     print(", ".join(f"{k} {v}" for k, v in results["hardware"].items()))
     print(f"{'model':<12}{'batch':>6}{'tinygan ms':>12}{'torch ms':>10}{'ratio':>7}{'loss differs':>14}{'weights':>9}"
           f"{'peak MiB':>10}{'torch':>7}")
     for model in args.models:
         for batch in args.batches or ([128] if model == "mlp" else [64, 128]):
-            worst, row = validate(model), compare(model, batch, args.rounds * (10 if model == "mlp" else 1))
-            row["peak_mib"] = {side: float(subprocess.run(
-                [sys.executable, __file__, "--peak", side, model, str(batch)],
-                check=True, capture_output=True, text=True).stdout) for side in ("tinygan", row["torch_format"])}
-            row["validated"] = worst
-            results["steps"].append(row)
-            print(f"{model:<12}{batch:>6}{1e3 * row['median_s']['tinygan']:>12.1f}"
-                  f"{1e3 * row['median_s'][row['torch_format']]:>10.1f}{row['ratio']:>7.2f}"
-                  f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}{row['peak_mib']['tinygan']:>10.0f}"
-                  f"{row['peak_mib'][row['torch_format']]:>7.0f}", flush=True)
+            worst = validate(model, device=args.device)
+            for graph in (False, True) if args.device == "cuda" else (False,):
+                row = _measure(model, batch, args, graph) | {"validated": worst}
+                results["steps"].append(row)
+                print(f"{model + ', graph' * graph:<12}{batch:>6}{1e3 * row['median_s']['tinygan']:>12.2f}"
+                      f"{1e3 * row['median_s'][row['torch_format']]:>10.2f}{row['ratio']:>7.2f}"
+                      f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}"
+                      + "".join(f"{row['peak_mib'][side]:>{width}.0f}" for side, width in
+                                zip(("tinygan", row["torch_format"]), (10, 7)) if "peak_mib" in row), flush=True)
     if args.json:
         Path(args.json).write_text(json.dumps(results, indent=2) + "\n")
 

@@ -11,6 +11,9 @@ that, CuPy does not (or it waits for the device). `strict.ndarray` wraps a NumPy
   - has only the names that CuPy has, where `cupy_names.txt` lists them.
 
 Host arrays enter by `asarray` and leave by `asnumpy`.
+
+While a stream captures (`tape` is a list), nothing is computed: what would be is written down, as CUDA does, with the
+arrays it reads and writes, and `replay` does it. Numbers that came from the host meanwhile are in the tape for good.
 """
 
 import sys
@@ -22,11 +25,14 @@ import numpy as np
 
 _NAMES = set((Path(__file__).with_name("cupy_names.txt")).read_text().split("\n"))
 synchronizations = 0
+tape = None
 _forbidden = False
 
 
 def _synchronize():
     global synchronizations
+    if tape is not None:
+        raise RuntimeError("the current stream is capturing, so synchronous API calls are disallowed")
     if _forbidden:
         raise AssertionError("a synchronisation with the device where none is allowed")
     synchronizations += 1
@@ -41,6 +47,12 @@ def no_synchronization():
         yield
     finally:
         _forbidden = False
+
+
+def replay(recorded):
+    """Do what was written down on a tape."""
+    for work in recorded:
+        work()
 
 
 def _unwrap(value):
@@ -63,12 +75,32 @@ def _wrap(value):
     return value
 
 
+def enqueue(work):
+    """Work that writes into arrays that are there: done now, or written down."""
+    work() if tape is None else tape.append(work)
+
+
 def _on_device(function):
     def call(*args, **kwargs):
-        out = kwargs.get("out")
-        result = function(*_unwrap(args), **_unwrap(kwargs))
-        return out if out is not None else _wrap(result)
+        out, args, kwargs = kwargs.get("out"), _unwrap(args), _unwrap(kwargs)
+        if out is not None:
+            enqueue(lambda: function(*args, **kwargs))
+            return out
+        with np.errstate(all="warn" if tape is None else "ignore"):     # nothing was computed: numbers are anything
+            result = _wrap(function(*args, **kwargs))
+        if tape is not None and function not in (np.empty, np.empty_like):
+            _write_down(lambda: function(*args, **kwargs), result, args)
+        return result
     return call
+
+
+def _write_down(work, result, args):
+    """For the replay: compute it anew into the same array; a view of an argument is there already."""
+    if isinstance(result, ndarray) and not any(isinstance(a, np.ndarray) and np.may_share_memory(a, result._host)
+                                               for a in args):
+        def again():
+            result._host[...] = work()
+        tape.append(again)
 
 
 class ndarray:
@@ -79,6 +111,8 @@ class ndarray:
 
     def __init__(self, host):
         self._host = host
+        if tape is not None:
+            tape.append(lambda: host)       # its memory is the graph's: nobody else gets it
 
     def _refuse(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed; use asnumpy")
@@ -88,21 +122,31 @@ class ndarray:
     def __getattr__(self, name):
         if f"ndarray.{name}" not in _NAMES or name.startswith("_"):
             raise AttributeError(f"cupy.ndarray has no attribute {name!r}")
-        value = getattr(self._host, name)
         if name in ("item", "tolist"):
             _synchronize()
-            return value
+            return getattr(self._host, name)
+        if name == "set":
+            return self._set
+        value = getattr(self._host, name)
         if callable(value):
-            return _on_device(value)
+            return lambda *args, **kwargs: _on_device(getattr(type(self._host), name))(self, *args, **kwargs)
         return _wrap(value) if isinstance(value, np.ndarray) else value   # .T is an array, .shape is not
+
+    def _set(self, host):
+        if tape is not None:
+            raise RuntimeError("the current stream is capturing, so H2D transfers are disallowed")
+        if type(host) is not np.ndarray or host.dtype != self.dtype or host.shape != self.shape:
+            raise TypeError(f"expected a NumPy array of {self.shape} {self.dtype}")
+        self._host[...] = host
 
     def __getitem__(self, key):
         if any(isinstance(k, ndarray) and k.dtype == bool for k in (key if isinstance(key, tuple) else (key,))):
             _synchronize()
-        return ndarray(np.asarray(self._host[_unwrap(key)]))
+        return _on_device(lambda x, key: np.asarray(x[key]))(self, key)
 
     def __setitem__(self, key, value):
-        self._host[_unwrap(key)] = _unwrap(value)
+        host, key, value = self._host, _unwrap(key), _unwrap(value)
+        enqueue(lambda: host.__setitem__(key, value))
 
     def __len__(self):
         return len(self._host)
@@ -128,11 +172,12 @@ class ndarray:
 
 def _operator(name):
     def apply(self, *others):
-        return _wrap(getattr(self._host, name)(*_unwrap(others)))
+        return _on_device(lambda x, *rest: getattr(x, name)(*rest))(self, *others)
 
     def apply_in_place(self, other):
-        host = getattr(self._host, name)(_unwrap(other))
-        assert host is self._host
+        host, other = self._host, _unwrap(other)
+        assert np.result_type(host, other) == host.dtype or np.ndim(other) == 0
+        enqueue(lambda: getattr(host, name)(other))
         return self
     return apply_in_place if name.startswith("__i") and name != "__invert__" else apply
 
@@ -148,7 +193,9 @@ for _name in ["neg", "pos", "abs", "invert", "eq", "ne", "lt", "le", "gt", "ge"]
 def asarray(value, dtype=None):
     """From the host, or an array of the device as it is."""
     if isinstance(value, ndarray):
-        return value if dtype is None else value.astype(dtype)
+        return value if dtype is None or value.dtype == dtype else value.astype(dtype)
+    if tape is not None:
+        raise RuntimeError("the current stream is capturing, so H2D transfers are disallowed")
     return ndarray(np.array(value, dtype))
 
 

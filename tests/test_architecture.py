@@ -11,7 +11,7 @@ ROOT = Path(tinygan.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # Each imports only from those before it.
 ORDER = ["errors", "backend", "params", "ops", "kernels", "layers", "net", "losses", "optim", "latent",
-         "processes", "penalties",
+         "processes", "penalties", "capture",
          "gan", "gradcheck", "models", "interchange", "selfcheck", "files", "data", "checkpoint",
          "classifier", "metrics", "guards", "plots", "config", "results", "report", "run", "bench", "cli", "__init__",
          "__main__"]

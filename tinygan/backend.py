@@ -139,9 +139,9 @@ def asnumpy(x):
 
 
 def synchronize(name):
-    """Wait until the device of this backend has finished all that was asked of it."""
+    """Wait until the device of this backend has finished all that was asked of it, on any stream."""
     if name == "cupy":
-        get(name).cuda.get_current_stream().synchronize()
+        get(name).cuda.Device().synchronize()
 
 
 def describe(name):

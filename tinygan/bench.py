@@ -87,11 +87,11 @@ def _layer(build, shape, batch, name):
     return call
 
 
-def game(model, batch, name="numpy", **options):
+def game(model, batch, name="numpy", capture=False, **options):
     """(gan, x): a GAN of this model with Adam, and a batch of real samples, on this backend."""
     G, D = models.get(model).build(rng=0, backend=name, **options)
     x = np.random.default_rng(1).uniform(-1, 1, (batch, *D.input_shape)).astype(np.float32)
-    return GAN(G, D, g_opt=Adam(2e-4, 0.5), d_opt=Adam(2e-4, 0.5), rng=2), backend.to(x, name)
+    return GAN(G, D, g_opt=Adam(2e-4, 0.5), d_opt=Adam(2e-4, 0.5), rng=2, capture=capture), backend.to(x, name)
 
 
 def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, seconds=0.3, layers=True, log=None):
@@ -110,6 +110,13 @@ def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, sec
         gan, x = game(model, batch, name)
         return lambda: gan.step(x)
     tasks[f"training step, {model}"] = step
+
+    def captured(batch, name):
+        gan, x = game(model, batch, name, capture=name != "numpy")      # the CPU's step again, to set beside it
+        gan.step(x)         # the first is not captured
+        return lambda: gan.step(x)
+    if any(name != "numpy" for name in backends):
+        tasks["the same, as a CUDA graph on the GPU"] = captured
     rows = []
     for what, task in tasks.items():
         for batch in batches:

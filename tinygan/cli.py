@@ -160,6 +160,8 @@ def _add_train(commands):
     add("--minibatch-std", action="store_true", help="D sees how much the samples of a batch differ")
     add("--conditional", action="store_true", help="on the labels of the data: G makes the class that it is asked for")
     add("--backend", default="numpy", metavar="NAME", help="numpy or cupy (default numpy)")
+    add("--capture", action="store_true", help="replay the training step as a CUDA graph (cupy)")
+    add("--tf32", action="store_true", help="let the GPU round the factors of products to TF32: faster, 3 digits")
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
     add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here go before")
     add("--resume", metavar="RUN", help="go on with the run in this folder, with its own options")

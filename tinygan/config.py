@@ -32,6 +32,8 @@ class Config:
     m: int = 1
     seed: int = 0
     backend: str = "numpy"
+    capture: bool = False      # the step as a CUDA graph
+    tf32: bool = False         # products of a GPU in TF32
     penalty: str = None
     gamma: str = None          # a number, or "start:end" over the run
     g_penalty: float = 0.0
@@ -115,7 +117,8 @@ def build(config, recipe, shape, weights, training, steps, processes=None):
                     for lr, n in [(c.g_lr, steps * c.m), (c.d_lr, steps * c.k)])
     return GAN(G, D, losses.get(c.loss, c.smoothing), g_opt, d_opt, c.latent, k=c.k, m=c.m, rng=training,
                penalty=c.penalty, gamma=_annealed("gamma", c.gamma, steps), g_penalty=c.g_penalty, average=c.average,
-               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip, processes=processes)
+               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip, processes=processes,
+               capture=c.capture)
 
 
 def _annealed(name, value, steps):

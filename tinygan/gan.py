@@ -17,10 +17,10 @@ from itertools import count
 from numpy import arange, asarray   # labels live on the host
 
 from . import backend, kernels, latent, losses, penalties
+from .capture import Captured
 from .errors import ConfigError
 from .layers import Conv2D, ConvTranspose2D, WithLabels
 from .ops.init import generator
-from .ops.pointwise import sigmoid
 from .optim import Adam, Average
 from .processes import Alone
 
@@ -56,6 +56,7 @@ class GAN:
     step take the labels of their batch, and fakes are asked to be of the same classes as the real samples beside them.
 
     processes    processes.Processes: this is one of several, each with its share of every batch (see `processes`)
+    capture      on CuPy: record the step as a CUDA graph and replay it (see `capture`)
 
     `steps` counts the calls of `step`. Metrics are a dict of 0-d arrays, not yet read from the device:
     d_loss, g_loss, d_real = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update.
@@ -63,7 +64,7 @@ class GAN:
 
     def __init__(self, G, D, loss="non_saturating", g_opt=None, d_opt=None, latent="normal", latent_dim=None,
                  k=1, m=1, rng=None, penalty=None, gamma=None, g_penalty=0.0, average=0.0, noise_std=0.0, clip=None,
-                 processes=None):
+                 processes=None, capture=False):
         self.G, self.D, self.loss = G, D, losses.get(loss)
         self.g_opt, self.d_opt = g_opt or Adam(), d_opt or Adam()
         if self.g_opt is self.d_opt:
@@ -91,6 +92,10 @@ class GAN:
         if bool(self.classes) != bool(_labelled(D)):
             raise ConfigError("expected WithLabels in both networks or in neither, got it in one; the other would not "
                               "know what is asked for")
+        if capture and (self.processes.size > 1 or (self.classes and k > 1)):
+            raise ConfigError("expected one process, and k = 1 in a game with classes, to capture the step; a graph "
+                              "neither waits for other processes nor takes new labels half-way")
+        self._captured = capture and Captured(lambda *batches: self._rounds(batches, self._labels), self.backend)
         self.steps = 0
         self.noise(1, self.sample_rng)         # a wrong name fails here, not in the middle of a run
 
@@ -133,7 +138,7 @@ class GAN:
         fake, fake_cache = D.forward(x_fake, rng=self.rng)
         loss, d_real, d_fake = self.loss.d_loss(real, fake)
         grads = D.zero_grads()
-        metrics = {"d_loss": loss, "d_real": sigmoid(real).mean(), "d_fake": sigmoid(fake).mean()}
+        metrics = {"d_loss": loss, "d_real": kernels.sigmoid(real).mean(), "d_fake": kernels.sigmoid(fake).mean()}
         if self.penalty is None:
             D.backward_params(d_real, real_cache, grads)
             D.backward_params(d_fake, fake_cache, grads)
@@ -176,13 +181,22 @@ class GAN:
         labels = labels if isinstance(labels, (list, tuple)) else [labels] * self.k
         if len(batches) != self.k:
             raise ConfigError(f"expected one batch or k = {self.k} of them, got {len(batches)}")
-        metrics = {}
-        with self._threads():
-            for batch, told in zip(batches, labels):
-                metrics.update(self.d_step(batch, told))
-            for _ in range(self.m):
-                metrics.update(self.g_step(len(batches[-1]), batches[-1], labels[-1]))
+        if self._captured:
+            self.tell(labels[0])
+            self._labels = labels
+            metrics = self._captured(*batches)
+        else:
+            with self._threads():
+                metrics = self._rounds(batches, labels)
         self.steps += 1
+        return metrics
+
+    def _rounds(self, batches, labels):
+        metrics = {}
+        for batch, told in zip(batches, labels):
+            metrics.update(self.d_step(batch, told))
+        for _ in range(self.m):
+            metrics.update(self.g_step(len(batches[-1]), batches[-1], labels[-1]))
         return metrics
 
     def train(self, batches, steps=None, epochs=None, stop=None, callbacks=()):

@@ -21,7 +21,8 @@ arrays of the logits' dtype on their backend: reading one (`float(loss)`) is wha
 
 from .backend import array_module
 from .errors import ConfigError, ShapeError, choose
-from .ops.losses import bce, bce_with_logits
+from .kernels import bce_with_logits
+from .ops.losses import bce
 from .ops.pointwise import sigmoid, softplus
 
 __all__ = ["bce", "bce_with_logits", "get", "names"]

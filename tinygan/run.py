@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__, backend, checkpoint, data, plots, processes
+from . import __version__, backend, checkpoint, data, kernels, plots, processes
 from .config import Config, build, from_options, source
 from .errors import ConfigError, DataError
 from .files import atomic, locked
@@ -87,6 +87,7 @@ class Run:
     def __init__(self, config):
         self.config = config
         backend.get(config.backend)
+        kernels.tf32(config.tf32)
         weights, training, shuffle = (np.random.default_rng(s)
                                       for s in np.random.SeedSequence(config.seed).spawn(3))
         self.source, shape, labels = source(config)

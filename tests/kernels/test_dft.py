@@ -97,10 +97,10 @@ def test_a_shared_transform_gives_the_same_and_is_made_anew_when_overwritten(str
     transforms = []
     apply = dft._Transform.apply
     monkeypatch.setattr(dft._Transform, "apply", lambda self, *a: transforms.append(a[1]) or apply(self, *a))
-    with dft.sharing(dy):
+    with kernels.sharing(dy):
         first, second = dft.conv_input(dy, W, g), dft.conv_weight(x, dy, g)
     assert transforms == ["y", "x"]
-    with dft.sharing(x):
+    with kernels.sharing(x):
         third, fourth = dft.conv(x, W, g), dft.conv_weight(x, dy, g)
         dft.conv_weight(other, dy, g)
         fifth = dft.conv(x, W, g)

@@ -5,32 +5,38 @@ runs depends on the arrays:
 
     NumPy, float32      the twins: cpu.py (in blocks that fit a core's cache, on all cores) and, for convolutions
                         where it is cheaper, dft.py (products at each frequency; relative error about 1e-6)
+    CuPy, float32       cuda.py: CUDA kernels, and cuBLAS through a handle that can be captured
     anything else       the reference; so gradients, checked in float64, are checked on the readable form
 
 `use("reference")`, or the environment variable TINYGAN_KERNELS=reference, switches the twins off everywhere.
+`tf32(True)`, or TINYGAN_TF32=1, lets a GPU's products round their factors to TF32; off unless asked for.
 """
 
 import os
 
 import numpy as np
 
+from ..backend import array_module
 from ..errors import choose
 from ..ops import adam as _adam
 from ..ops import conv as _conv
+from ..ops import losses as _losses
 from ..ops import norm as _norm
 from ..ops import pointwise as _pointwise
 from ..ops import products as _products
 from ..ops import random as _random
-from . import cpu, dft
-from .dft import sharing
+from . import cpu, cuda, dft
+from .cuda import tf32
 from .parallel import alone
+from .workspace import sharing
 
-__all__ = ["use", "alone", "matmul", "add_bias", "multiply", "leaky_relu", "leaky_relu_d1", "dropout_mask", "moments",
-           "normalize", "sums", "project", "adam", "conv", "conv_input", "conv_weight",
-           "sharing"]
+__all__ = ["use", "tf32", "alone", "sharing", "matmul", "add_bias", "multiply", "leaky_relu", "leaky_relu_d1",
+           "sigmoid", "dropout_mask", "moments", "normalize", "sums", "project", "bce_with_logits", "adam", "conv",
+           "conv_input", "conv_weight"]
 
 _MODES = {"fast": True, "reference": False}
 _fast = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)
+tf32(os.environ.get("TINYGAN_TF32", "0") == "1")
 
 
 def use(mode):
@@ -40,34 +46,47 @@ def use(mode):
     return before
 
 
+def _where(x):
+    """The twins that serve the array x: "cpu", "cuda", or None."""
+    if not _fast or x.dtype != np.float32:
+        return None
+    if type(x) is np.ndarray:
+        return "cpu"
+    return "cuda" if hasattr(array_module(x), "RawModule") else None
+
+
 def _twin(name, reference, at=0):
-    """The op of this name: its twin if the argument in place `at` is one for the twins, else the reference."""
-    fast, slow = getattr(cpu, name), getattr(reference, name)
+    """The op of this name: the twin that serves the argument in place `at`, where there is one, else the reference."""
+    slow = getattr(reference, name)
+    fast = {"cpu": getattr(cpu, name, slow), "cuda": getattr(cuda, name, slow), None: slow}
 
     def op(*args):
-        x = args[at]
-        return (fast if _fast and type(x) is np.ndarray and x.dtype == np.float32 else slow)(*args)
+        return fast[_where(args[at])](*args)
     op.__name__, op.__doc__ = name, slow.__doc__
     return op
 
 
 matmul, add_bias, multiply = (_twin(name, _products) for name in ("matmul", "add_bias", "multiply"))
-leaky_relu, leaky_relu_d1 = _twin("leaky_relu", _pointwise), _twin("leaky_relu_d1", _pointwise)
+leaky_relu, leaky_relu_d1, sigmoid = (_twin(name, _pointwise) for name in ("leaky_relu", "leaky_relu_d1", "sigmoid"))
 dropout_mask = _twin("dropout_mask", _random, at=1)
 moments, normalize, sums, project = (_twin(name, _norm) for name in ("moments", "normalize", "sums", "project"))
 adam = _twin("adam", _adam)
+
+
+def bce_with_logits(logits, target):
+    """Cross-entropy of σ(logits); see ops/losses.py."""
+    plain = isinstance(target, (int, float)) and hasattr(logits, "dtype") and logits.size
+    return (cuda if plain and _where(logits) == "cuda" else _losses).bce_with_logits(logits, target)
+
+
 _small_conv = {name: _twin(name, _conv) for name in ("conv", "conv_input", "conv_weight")}
 
 
 def _convolution(name, x, W_shape, g, *args):
-    with alone():
-        if _pays(x, W_shape, g):
-            return getattr(dft, name)(*args)
+    if _where(x) != "cpu":
         return _small_conv[name](*args)
-
-
-def _pays(x, W_shape, g):
-    return _fast and type(x) is np.ndarray and x.dtype == np.float32 and dft.pays(len(x), W_shape, g)
+    with alone():
+        return (getattr(dft, name) if dft.pays(len(x), W_shape, g) else _small_conv[name])(*args)
 
 
 def conv(x, W, g):

@@ -32,10 +32,8 @@ Stride s: pixels apart by s meet the same taps. x is cut into s² phases, which 
 with it; what is left has stride 1 (`_unstride`).
 """
 
-from contextlib import contextmanager
 from functools import lru_cache
 from math import ceil, prod
-from threading import local
 from typing import NamedTuple
 
 import numpy as np
@@ -43,9 +41,8 @@ import numpy as np
 from ..ops.windows import Geometry
 from .cpu import matmul
 from .parallel import parallel
-from .workspace import scratch
+from .workspace import kept_of, scratch
 
-_kept = local()
 CHUNK = 128     # samples transformed at a time: what they need stays small, whatever the batch
 FRUGAL = 0.7    # of the reference's multiplications, at most: copies and small products cost something too
 
@@ -80,16 +77,6 @@ def conv_weight(x, dy, g):
     return _run(g, x=x, dy=dy)
 
 
-@contextmanager
-def sharing(array):
-    """Inside, the transform of this array is made once for all that use it; it must not change there."""
-    before, _kept.hat = getattr(_kept, "hat", None), [array, None]
-    try:
-        yield
-    finally:
-        _kept.hat = before
-
-
 def _run(g, x=None, dy=None, W=None, want=None):
     """The map to "y" or "x" that is wanted; without one, dW. A chunk of samples at a time."""
     flat, n = _unstride(g), len(dy if x is None else x)
@@ -122,8 +109,8 @@ def _chunks(n):
 
 def _hat(transform, array, part, name, prepare=lambda piece: piece):
     """The transform of array[part] in the buffer of this name; if it is shared and still there, as it is."""
-    kept = getattr(_kept, "hat", None)
-    if kept is None or kept[0] is not array or len(array) > CHUNK:
+    kept = kept_of(array)
+    if kept is None or len(array) > CHUNK:
         _forget(name)
         return transform.apply(prepare(array[part]), name)
     if kept[1] is None or kept[1][0] is not transform:
@@ -133,7 +120,7 @@ def _hat(transform, array, part, name, prepare=lambda piece: piece):
 
 def _forget(name):
     """The buffer of this name is about to be overwritten."""
-    kept = getattr(_kept, "hat", None)
+    kept = kept_of()
     if kept is not None and kept[1] is not None and kept[1][1] == name:
         kept[1] = None
 

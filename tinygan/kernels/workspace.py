@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+from contextlib import contextmanager
 from functools import lru_cache
 from math import prod
 
@@ -15,7 +16,7 @@ def scratch(name, shape, dtype=np.float32):
 
     The next call with the same name gives the same memory: use it within one function, never return it.
     """
-    buffers, size = _held.__dict__, prod(shape)
+    buffers, size = _held.__dict__.setdefault("buffers", {}), prod(shape)
     key = (name, np.dtype(dtype))
     if key not in buffers or buffers[key].size < size:
         buffers[key] = np.empty(size, dtype)
@@ -24,7 +25,35 @@ def scratch(name, shape, dtype=np.float32):
 
 def release():
     """Give the memory of this thread's buffers back."""
-    _held.__dict__.clear()
+    _held.__dict__.pop("buffers", None)
+
+
+# What one array becomes (its transform, its windows) may serve two products: made once while the array is shared.
+
+@contextmanager
+def sharing(array):
+    """Inside, what is made of this array is made once for all that use it; it must not change there."""
+    before, _held.kept = getattr(_held, "kept", None), [array, None]
+    try:
+        yield
+    finally:
+        _held.kept = before
+
+
+def kept_of(array=None):
+    """The pair [shared array, what is kept of it or None], if this array (or any) is shared; else None."""
+    kept = getattr(_held, "kept", None)
+    return kept if kept is not None and (array is None or kept[0] is array) else None
+
+
+def shared(array, key, make):
+    """make(), or what it gave under this key before if `array` is shared."""
+    kept = kept_of(array)
+    if kept is None:
+        return make()
+    if kept[1] is None or kept[1][0] != key:
+        kept[1] = (key, make())
+    return kept[1][1]
 
 
 @lru_cache(maxsize=None)

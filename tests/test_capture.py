@@ -1,0 +1,137 @@
+"""A captured step, replayed, is the step: on an emulated device everywhere, on a GPU where there is one."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from kernels import emulator
+from tinygan import GAN, backend, models, optim
+from tinygan.capture import Captured
+from tinygan.errors import BackendError, ConfigError, DataError
+from tinygan.layers import Dense, Layer
+from tinygan.net import Sequential
+
+backend.register("emulated", emulator.module)
+_reason = backend.why_not("cupy")
+DEVICES = [pytest.param("emulated", marks=pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")),
+           pytest.param("cupy", marks=[pytest.mark.gpu] + ([pytest.mark.skip(reason=_reason)] if _reason else []))]
+device = pytest.mark.parametrize("device", DEVICES)
+
+SMALL = dict(width=0.06, image=(8, 8, 1))
+GAMES = {
+    "plain dcgan": (("dcgan", SMALL), {}),
+    "mlp": (("mlp", dict(image=(8, 8, 1))), dict(k=2, m=2)),
+    "rates, averages and noise that change": (("dcgan", SMALL), dict(
+        average=0.9, noise_std=optim.anneal(0.5, 0, 4), g_opt=lambda: optim.Adam(optim.cosine(1e-2, 5), 0.5),
+        d_opt=lambda: optim.SGD(optim.step_decay(1e-2, 2), 0.5))),
+    "penalties that change": (("dcgan", SMALL), dict(loss="relativistic", penalty="r1+r2",
+                                                     gamma=optim.anneal(1, 0.01, 5), g_penalty=0.1)),
+    "penalty in between": (("dcgan", SMALL), dict(loss="wasserstein", penalty="wgan_gp", clip=0.5,
+                                                  d_opt=lambda: optim.RMSprop(1e-3))),
+    "dragan": (("dcgan", SMALL), dict(penalty="dragan")),
+    "spectral": (("dcgan", SMALL | dict(spectral=True)), dict(loss="hinge", latent="truncated")),
+    "augmented packs": (("dcgan", SMALL | dict(augment="translation,cutout,brightness", pack=2, minibatch_std=True)),
+                        dict(loss="relativistic_average")),
+    "classes": (("dcgan", SMALL | dict(classes=3)), dict(loss="least_squares")),
+    "points": (("mixture", dict(width=0.1)), dict(loss="minimax")),
+}
+
+
+def _game(name, device, capture):
+    (model, options), rules = GAMES[name]
+    G, D = models.get(model).build(rng=0, backend=device, **options)
+    rules = {key: rule() if key in ("g_opt", "d_opt") else rule for key, rule in rules.items()}
+    return GAN(G, D, rng=1, capture=capture, **rules)
+
+
+def _play(gan, steps, batch=4, seed=3):
+    """All that the steps leave behind, on the host."""
+    rng, log = np.random.default_rng(seed), []
+    for _ in range(steps):
+        x = [backend.to(rng.uniform(-1, 1, (batch, *gan.D.input_shape)).astype("float32"), gan.backend)
+             for _ in range(gan.k)]
+        labels = rng.integers(0, gan.classes, batch) if gan.classes else None
+        log.append(gan.step(x, [labels] * gan.k if gan.classes else None))      # read only after all of them
+    left = [gan.G.theta, gan.D.theta, *gan.G.state.values(), *gan.D.state.values(), *gan.g_opt.state.values(),
+            *gan.d_opt.state.values()] + ([gan.average.net.theta] if gan.average else [])
+    log = [{key: float(value) for key, value in metrics.items()} for metrics in log]
+    return (log, [backend.asnumpy(a) for a in left], gan.rng.bit_generator.state, gan.g_opt.t, gan.d_opt.t, gan.steps)
+
+
+@device
+@pytest.mark.parametrize("name", GAMES)
+def test_the_same_bits_as_step_by_step(name, device):
+    eager, captured = (_play(_game(name, device, capture), 6) for capture in (False, True))
+    assert eager[0] == captured[0] and eager[2:] == captured[2:]
+    for a, b in zip(eager[1], captured[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    moved = [metrics["d_loss"] for metrics in captured[0]]
+    assert len(set(moved)) == 6         # every replay is a step of its own
+
+
+@device
+def test_as_on_the_host(device):
+    """The device's kernels, captured, against NumPy's reference, a few steps on."""
+    ours, theirs = _play(_game("plain dcgan", device, True), 4), _play(_game("plain dcgan", "numpy", False), 4)
+    for a, b in zip(ours[0], theirs[0]):
+        assert a == pytest.approx(b, rel=2e-3)
+    assert np.abs(ours[1][0] - theirs[1][0]).mean() < 1e-5
+
+
+@device
+def test_another_batch_size_is_another_graph(device):
+    eager, captured = _game("mlp", device, False), _game("mlp", device, True)
+    for n in (4, 4, 4, 2, 2, 2, 4, 2):
+        assert _play(eager, 1, n, n)[0] == _play(captured, 1, n, n)[0]
+    assert len(captured._captured._seen) == 2
+
+
+@device
+def test_labels_are_looked_at_before_each_replay(device):
+    gan = _game("classes", device, True)
+    _play(gan, 3)
+    with pytest.raises(DataError, match="0 … 2"):
+        gan.step(backend.to(np.zeros((4, 8, 8, 1), "float32"), device), np.array([0, 1, 2, 3]))
+
+
+class Peeks(Layer):
+    """Waits for the device in the middle of a step."""
+
+    def forward(self, x, train=True, rng=None):
+        return x * float(x.sum()), None
+
+    def backward(self, dy, cache, grads=None):
+        return dy
+
+
+class Slips(Peeks):
+    """Takes a number from the host past backend.fresh."""
+
+    def forward(self, x, train=True, rng=None):
+        return x + backend.to(np.ones(1, "float32"), backend.name_of(x)), None
+
+
+@device
+@pytest.mark.parametrize("layer, words", [(Peeks, "captur"), (Slips, "draw it inside backend.fresh")])
+def test_what_cannot_be_captured_says_so(device, layer, words):
+    net = Sequential([Dense(2, 2), layer()], rng=0, backend=device)
+    captured = Captured(lambda x: {"y": net.forward(x)[0]}, device)
+    x = backend.to(np.ones((3, 2), "float32"), device)
+    before = backend.asnumpy(captured(x)["y"])
+    with pytest.raises(BackendError, match="the step cannot be captured: .*" + words):
+        captured(x)
+    np.testing.assert_array_equal(backend.asnumpy(net.forward(x)[0]), before)       # and all goes on without
+
+
+def test_who_can_capture():
+    G, D = models.mlp(rng=0)
+    with pytest.raises(BackendError, match="CUDA graphs"):
+        GAN(G, D, capture=True)
+
+
+@device
+def test_what_a_graph_cannot_do(device):
+    G, D = models.dcgan(rng=0, backend=device, classes=3, **SMALL)
+    with pytest.raises(ConfigError, match="k = 1"):
+        GAN(G, D, k=2, capture=True)

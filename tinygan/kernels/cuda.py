@@ -1,0 +1,221 @@
+"""The ops of a training step on a GPU, float32: CUDA kernels (device.cu, windows.cu) and products by cuBLAS.
+
+Same names, arguments and results as in `ops/`. Nothing here waits for the device, and no sum depends on the order in
+which threads run: the same numbers give the same bits. Kernels are compiled once, at their first use.
+"""
+
+from functools import lru_cache
+from math import isqrt
+from pathlib import Path
+
+import numpy as np      # the scalars that a kernel takes
+
+from ..backend import array_module
+from ..errors import ShapeError
+from ..ops.random import threshold
+from .cublas import gemm
+from .workspace import shared
+
+THREADS = 256           # in a block: any multiple of 32 would do for kernels that only move numbers
+_tf32 = False
+_here = Path(__file__).parent
+
+
+def tf32(on):
+    """Let products round their factors to TF32 (10 bits of mantissa) or not; returns what was set before."""
+    global _tf32
+    before, _tf32 = _tf32, bool(on)
+    return before
+
+
+def source(file, **constants):
+    """The CUDA source in this file of the folder, with integer constants before it."""
+    head = "".join(f"#define {name} {value}\n" for name, value in constants.items())
+    return head + (_here / file).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=None)
+def _module(xp, file, constants):
+    return xp.RawModule(code=source(file, **dict(constants)))
+
+
+@lru_cache(maxsize=None)
+def _kernel(xp, name, file, constants):
+    return _module(xp, file, constants).get_function(name)
+
+
+def _launch(name, n, *args, file="device.cu", constants=()):
+    """Run a kernel for n threads. Arrays must be dense and of the type that it expects; ints are unsigned."""
+    if n >= 2**31:
+        raise ShapeError(f"expected fewer than 2³¹ numbers for one kernel, got {n}; use a smaller batch")
+    xp = array_module(args[0])
+    scalar = {int: np.uint32, float: np.float32}
+    _kernel(xp, name, file, constants)((-(-n // THREADS),), (THREADS,),
+                                       tuple(scalar[type(a)](a) if type(a) in scalar else a for a in args))
+
+
+def _dense(*arrays):
+    return tuple(array_module(a).ascontiguousarray(a) for a in arrays)
+
+
+def _like(x):
+    return array_module(x).empty(x.shape, dtype=x.dtype)
+
+
+# Products.
+
+def matmul(a, b):
+    """a (m, k) @ b (k, n) -> (m, n)."""
+    return gemm(a, b, _tf32)
+
+
+# Convolution: the windows of x as rows of a matrix, and one product.
+
+def conv(x, W, g):
+    """y = ∂T/∂dy; see ops/conv.py."""
+    X = shared(x, ("windows", g), lambda: _windows(x, g))
+    return matmul(X, W.reshape(-1, W.shape[-1])).reshape(len(x), *g.out, W.shape[-1])
+
+
+def conv_input(dy, W, g):
+    """dx = ∂T/∂x; see ops/conv.py."""
+    dX = matmul(dy.reshape(-1, W.shape[-1]), W.reshape(-1, W.shape[-1]).T)
+    if _is_flat(g):
+        return dX.reshape(len(dy), *g.size, W.shape[2])
+    dx = array_module(dy).empty((len(dy), *g.size, W.shape[2]), dtype=dy.dtype)
+    _over_pixels("add_windows", dx, dX, dx, g)
+    return dx
+
+
+def conv_weight(x, dy, g):
+    """dW = ∂T/∂W; see ops/conv.py."""
+    X = shared(x, ("windows", g), lambda: _windows(x, g))
+    return matmul(X.T, dy.reshape(-1, dy.shape[-1])).reshape(*g.kernel, x.shape[-1], dy.shape[-1])
+
+
+def _windows(x, g):
+    x, = _dense(x)
+    if _is_flat(g):
+        return x.reshape(-1, x.shape[-1])
+    X = array_module(x).empty((len(x) * g.out[0] * g.out[1], g.kernel[0] * g.kernel[1] * x.shape[-1]), dtype=x.dtype)
+    _over_pixels("windows", X, x, X, g)
+    return X
+
+
+def _is_flat(g):
+    """Whether each window is one pixel, in its place."""
+    return g.kernel == g.stride == (1, 1) and g.out == g.size
+
+
+def _over_pixels(name, over, here, out, g):
+    """Launch a kernel of windows.cu, made for this geometry, for each number (or each four) of `over`."""
+    channels = (here if name == "windows" else out).shape[-1]
+    per = 4 if channels % 4 == 0 else 1
+    _launch(name, over.size // per, here, out, over.size // per, file="windows.cu", constants=geometry(g, channels))
+
+
+def geometry(g, channels):
+    """The constants of windows.cu for these windows over so many channels."""
+    four = channels % 4 == 0
+    names = "H", "W", "OH", "OW", "KH", "KW", "SH", "SW", "TOP", "LEFT", "C", "FOUR"
+    return tuple(zip(names, (*g.size, *g.out, *g.kernel, *g.stride, g.pads[0][0], g.pads[1][0],
+                             channels // 4 if four else channels, int(four))))
+
+
+# Pointwise.
+
+def add_bias(y, b):
+    """y + b, in y's own memory: y must be nobody else's."""
+    if not y.flags.c_contiguous:
+        return y + b
+    _launch("add_bias", y.size, y, b, y.shape[-1], y.size)
+    return y
+
+
+def leaky_relu(x, slope):
+    """x where x > 0, else slope·x."""
+    x, y = *_dense(x), _like(x)
+    _launch("leaky_relu", x.size, x, y, float(slope), x.size)
+    return y
+
+
+def leaky_relu_d1(t, x, slope):
+    """t where x > 0, else slope·t."""
+    t, x, y = *_dense(t, x), _like(x)
+    _launch("leaky_relu_d1", x.size, t, x, y, float(slope), x.size)
+    return y
+
+
+def sigmoid(x):
+    """1/(1 + e⁻ˣ)."""
+    x, y = *_dense(x), _like(x)
+    _launch("sigmoid", x.size, x, y, x.size)
+    return y
+
+
+def dropout_mask(key, x, rate):
+    """The float mask of ops/random.py: 1/(1 − rate) where an element stays, else 0; the same bits."""
+    key, mask = array_module(x).asarray(key, dtype="uint32"), _like(x)
+    _launch("dropout_mask", -(-x.size // 2), mask, key, threshold(1 - rate), float(1 / (1 - rate)), x.size)
+    return mask
+
+
+# Batch normalisation, on the rows (n, c) of an array.
+
+def moments(x):
+    """Mean and biased variance of x over all axes but the last."""
+    x, (n, c, rows, blocks) = *_dense(x), _blocks(x)
+    xp = array_module(x)
+    part, out = xp.empty((2, blocks, c), dtype=x.dtype), xp.empty((2, c), dtype=x.dtype)
+    _launch("block_moments", blocks * c, x, part[0], part[1], rows, n, c, blocks)
+    _launch("merge_moments", c, part[0], part[1], out[0], out[1], rows, n, c, blocks)
+    return out[0], out[1]
+
+
+def normalize(x, mean, s, gamma, beta):
+    """y = γ·x̂ + β and x̂ = (x − mean)/s."""
+    x, y, xhat = *_dense(x), _like(x), _like(x)
+    _launch("normalize", x.size, x, *_dense(mean, s, gamma, beta), y, xhat, x.shape[-1], x.size)
+    return y, xhat
+
+
+def sums(t, xhat):
+    """Σ t and Σ x̂t over all axes but the last."""
+    t, xhat, (n, c, rows, blocks) = *_dense(t, xhat), _blocks(t)
+    xp = array_module(t)
+    part, out = xp.empty((2, blocks, c), dtype=t.dtype), xp.empty((2, c), dtype=t.dtype)
+    _launch("block_sums", blocks * c, t, xhat, part[0], part[1], rows, n, c, blocks)
+    _launch("merge_sums", c, part[0], part[1], out[0], out[1], c, blocks)
+    return out[0], out[1]
+
+
+def project(t, xhat, scale, totals):
+    """scale·(t − Σt/m − x̂·Σx̂t/m), with the two sums at hand."""
+    t, xhat, scale, out = *_dense(t, xhat, scale), _like(t)
+    c = t.shape[-1]
+    _launch("project", t.size, t, xhat, scale, *_dense(*totals), out, float(t.size // c), c, t.size)
+    return out
+
+
+def _blocks(x):
+    """n rows, c columns, and how many rows are a block, how many blocks there are."""
+    c = x.shape[-1]
+    n = x.size // c
+    rows = isqrt(n - 1) + 1
+    return n, c, rows, -(-n // rows)
+
+
+# Losses and Adam.
+
+def bce_with_logits(logits, target):
+    """Cross-entropy of σ(logits) with one target for all: loss (0-d), dlogits; see ops/losses.py."""
+    logits, = _dense(logits)
+    terms, d = _like(logits), _like(logits)
+    _launch("bce_with_logits", logits.size, logits, terms, d, float(target), 1.0 / logits.size, logits.size)
+    return terms.mean(), d
+
+
+def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
+    """A step on θ, m and v, in place; lr, c1, c2 are 0-d arrays of the device; see ops/adam.py."""
+    _launch("adam", theta.size, theta, *_dense(g), m, v, lr, c1, c2, float(beta1), 1.0 - beta1, float(beta2),
+            1.0 - beta2, float(eps), theta.size)

@@ -1,0 +1,136 @@
+// The ops of a training step on a GPU, float32. A thread serves one number, or one column of a block of rows.
+//
+// No thread waits for another, and no two write to one place: results do not depend on the order in which threads run,
+// and this very source also compiles as C++, where a loop stands in for the threads (tests/kernels/emulator.py).
+// The formulas are those of ops/; each kernel is tested equal to its namesake there.
+
+#define KERNEL extern "C" __global__ void
+#define EACH(i, n) unsigned i = blockIdx.x * blockDim.x + threadIdx.x; if (i >= (n)) return
+
+// Pointwise.
+
+KERNEL add_bias(float* y, const float* b, unsigned c, unsigned n) {
+    EACH(i, n);
+    y[i] += b[i % c];
+}
+
+KERNEL add_bias_leaky_relu(float* y, const float* b, float slope, unsigned c, unsigned n) {
+    EACH(i, n);
+    float v = y[i] + b[i % c];
+    y[i] = v > 0 ? v : slope * v;
+}
+
+KERNEL leaky_relu(const float* x, float* y, float slope, unsigned n) {
+    EACH(i, n);
+    y[i] = x[i] > 0 ? x[i] : slope * x[i];
+}
+
+KERNEL leaky_relu_d1(const float* t, const float* x, float* y, float slope, unsigned n) {
+    EACH(i, n);
+    y[i] = (x[i] > 0 ? 1.0f : slope) * t[i];
+}
+
+KERNEL sigmoid(const float* x, float* y, unsigned n) {
+    EACH(i, n);
+    float e = expf(-fabsf(x[i]));       // at most 1: nothing overflows
+    y[i] = (x[i] >= 0 ? 1.0f : e) / (1 + e);
+}
+
+// Cross-entropy of σ(l) with target t, each term of the mean and its derivative; mean: 1/n.
+KERNEL bce_with_logits(const float* logits, float* terms, float* d, float t, float mean, unsigned n) {
+    EACH(i, n);
+    float l = logits[i], e = expf(-fabsf(l));
+    terms[i] = fmaxf(l, 0.0f) + log1pf(e) - t * l;
+    d[i] = ((l >= 0 ? 1.0f : e) / (1 + e) - t) * mean;
+}
+
+// Bits of counter i under a key of two words (ops/random.py); each word serves two elements, sixteen bits each.
+KERNEL dropout_mask(float* mask, const unsigned* key, unsigned limit, float scale, unsigned n) {
+    EACH(i, n / 2 + n % 2);
+    unsigned x = i ^ key[0];
+    x ^= x >> 17; x *= 0xED5AD4BBu; x ^= key[1];
+    x ^= x >> 11; x *= 0xAC4C1B51u;
+    x ^= x >> 15; x *= 0x31848BABu;
+    x ^= x >> 14;
+    mask[2 * i] = (x & 0xFFFFu) < limit ? scale : 0.0f;
+    if (2 * i + 1 < n) mask[2 * i + 1] = (x >> 16) < limit ? scale : 0.0f;
+}
+
+// Adam on θ. What changes from step to step, the rate and both bias corrections, is read from the device, so that a
+// captured step can be replayed. a = 1 − β comes from the host, where it is computed in float64.
+KERNEL adam(float* theta, const float* g, float* m, float* v, const float* lr, const float* c1, const float* c2,
+            float beta1, float a1, float beta2, float a2, float eps, unsigned n) {
+    EACH(i, n);
+    m[i] = beta1 * m[i] + a1 * g[i];
+    v[i] = beta2 * v[i] + a2 * (g[i] * g[i]);
+    theta[i] -= *lr * (m[i] / *c1 / (sqrtf(v[i] / *c2) + eps));
+}
+
+// Batch normalisation of x (n, c). A sum over n rows is taken in two steps, of about √n terms each: one thread for each
+// column of a block of rows, then one for each column. Short sums are quick, and exact to about √n roundings.
+
+KERNEL block_moments(const float* x, float* mean, float* square, unsigned rows, unsigned n, unsigned c, unsigned blocks) {
+    EACH(i, blocks * c);
+    unsigned j = i % c, from = i / c * rows, to = from + rows < n ? from + rows : n;
+    float sum = 0, squares = 0;
+    for (unsigned r = from; r < to; r++) sum += x[r * c + j];
+    float mu = sum / (to - from);
+    for (unsigned r = from; r < to; r++) squares += (x[r * c + j] - mu) * (x[r * c + j] - mu);
+    mean[i] = mu;
+    square[i] = squares;
+}
+
+// The squares about the common mean: those about a block's own, and its rows times the distance of the means squared.
+KERNEL merge_moments(const float* mean, const float* square, float* mu, float* var, unsigned rows, unsigned n, unsigned c,
+                     unsigned blocks) {
+    EACH(j, c);
+    unsigned last = n - (blocks - 1) * rows;
+    float sum = 0, squares = 0;
+    for (unsigned k = 0; k < blocks; k++) sum += (k + 1 < blocks ? rows : last) * mean[k * c + j];
+    sum /= n;
+    for (unsigned k = 0; k < blocks; k++) {
+        float gap = mean[k * c + j] - sum;
+        squares += square[k * c + j] + (k + 1 < blocks ? rows : last) * gap * gap;
+    }
+    mu[j] = sum;
+    var[j] = squares / n;
+}
+
+KERNEL normalize(const float* x, const float* mean, const float* s, const float* gamma, const float* beta, float* y,
+                 float* xhat, unsigned c, unsigned n) {
+    EACH(i, n);
+    unsigned j = i % c;
+    xhat[i] = (x[i] - mean[j]) / s[j];
+    y[i] = gamma[j] * xhat[i] + beta[j];
+}
+
+KERNEL block_sums(const float* t, const float* xhat, float* a, float* b, unsigned rows, unsigned n, unsigned c,
+                  unsigned blocks) {
+    EACH(i, blocks * c);
+    unsigned j = i % c, from = i / c * rows, to = from + rows < n ? from + rows : n;
+    float sum = 0, along = 0;
+    for (unsigned r = from; r < to; r++) {
+        sum += t[r * c + j];
+        along += xhat[r * c + j] * t[r * c + j];
+    }
+    a[i] = sum;
+    b[i] = along;
+}
+
+KERNEL merge_sums(const float* a, const float* b, float* sum, float* along, unsigned c, unsigned blocks) {
+    EACH(j, c);
+    float p = 0, q = 0;
+    for (unsigned k = 0; k < blocks; k++) {
+        p += a[k * c + j];
+        q += b[k * c + j];
+    }
+    sum[j] = p;
+    along[j] = q;
+}
+
+KERNEL project(const float* t, const float* xhat, const float* scale, const float* sum, const float* along, float* y,
+               float m, unsigned c, unsigned n) {
+    EACH(i, n);
+    unsigned j = i % c;
+    y[i] = (t[i] - sum[j] / m - xhat[i] * (along[j] / m)) * scale[j];
+}
