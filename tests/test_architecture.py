@@ -57,9 +57,9 @@ def test_no_autograd(path):
         assert not {"torch", "jax", "autograd", "tensorflow"} & {name.split(".")[0] for name in names}
 
 
-# The loops of ops and layers: over kernel taps, parameters, axes; never over samples, pixels or channels.
+# The loops of ops and layers: over kernel taps, parameters, axes, frequencies; never over samples, pixels or channels.
 LOOPS = {"ops/windows.py": 3, "ops/random.py": 1, "layers/base.py": 1, "layers/pool.py": 1,
-         "layers/spectral.py": 1, "layers/augment.py": 1}
+         "layers/spectral.py": 1, "layers/augment.py": 1, "layers/fourier.py": 1}
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.parent.name in ("ops", "layers")], ids=ids)
