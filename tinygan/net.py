@@ -4,6 +4,7 @@ import numpy as np   # the host-side assembly of θ
 
 from . import backend
 from .errors import BackendError, ConfigError, DtypeError, ShapeError
+from .layers.activations import LeakyReLU, ReLU
 from .layers.base import Layer
 from .ops.init import generator
 
@@ -111,12 +112,20 @@ class Sequential(Layer):
         rng = self.rng if rng is None else generator(rng)
         caches = []
         for i, layer in enumerate(self.layers):
+            if len(caches) > i:         # a LeakyReLU that the layer before it has done
+                continue
             try:
-                x, cache = layer.forward(x, train, rng)
+                fused = self._forward_leaky(i, x, train, rng)
+                x, cache = fused or layer.forward(x, train, rng)
             except ShapeError as error:
                 raise ShapeError(f"layer {i}: {error}") from None
-            caches.append(cache)
+            caches += [cache, (x, x)] if fused else [cache]     # the sign of x is that of LeakyReLU's input
         return x, (caches, x.shape)
+
+    def _forward_leaky(self, i, x, train, rng):
+        """Layer i together with the LeakyReLU after it; None if that is another layer, or the two stay apart."""
+        after = self.layers[i + 1] if i + 1 < len(self.layers) else None
+        return self.layers[i].forward_leaky(x, after.slope, train, rng) if type(after) in (LeakyReLU, ReLU) else None
 
     def backward(self, dy, cache, grads=None):
         """dy of y's shape -> dx; adds ∂⟨dy, y⟩/∂θ into grads, if given."""

@@ -49,6 +49,8 @@ def test_leaky_relu_at_and_around_its_kink(shape, slope, rng, parts):
 def test_products(shape, rng, parts):
     a, b, bias = _draw(rng, (shape[0], shape[-1]), (shape[-1], 6), shape[-1:])
     y, other = _draw(rng, shape, shape)
+    for slope in (0.0, 0.2, 1.5):
+        np.testing.assert_array_equal(cpu.add_bias(y.copy(), bias, slope), products.add_bias(y, bias, slope))
     _same(products, "matmul", a, b, rtol=1e-5)
     _same(products, "matmul", a.T, a, rtol=1e-5)
     _same(products, "multiply", y, other)
@@ -68,7 +70,8 @@ def test_batch_normalisation(shape, rng, parts):
     mean, var = norm.moments(x)
     _same(norm, "moments", x, rtol=1e-5)
     s = (var + 1e-5)**0.5
-    _same(norm, "normalize", x, mean, s, gamma, beta, rtol=1e-5)
+    for slope in (1, 0.2):
+        _same(norm, "normalize", x, mean, s, gamma, beta, slope, rtol=1e-5)
     _, xhat = norm.normalize(x, mean, s, gamma, beta)
     _same(norm, "sums", t, xhat, rtol=1e-5)
     _same(norm, "project", t, xhat, gamma / s, norm.sums(t, xhat), rtol=1e-5, scale=1)     # with two samples it cancels

@@ -12,7 +12,7 @@ from kernels import emulator
 from tinygan import backend, kernels
 from tinygan.errors import ShapeError
 from tinygan.kernels import cuda
-from tinygan.ops import adam, conv, losses, norm, pointwise, random
+from tinygan.ops import adam, conv, losses, norm, pointwise, products, random
 from tinygan.ops.windows import geometry
 
 SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (300, 130)]
@@ -62,6 +62,8 @@ def test_pointwise(device, shape, rng):
     y, b = _there(t, device), _there(t[(0,) * (t.ndim - 1)].copy(), device)
     assert cuda.add_bias(y, b) is y                         # in place: that is its use
     np.testing.assert_array_equal(backend.asnumpy(y), t + t[(0,) * (t.ndim - 1)])
+    for slope in (0.0, 0.2, 1.5):
+        _same(device, products, "add_bias", t.copy(), x[(0,) * (t.ndim - 1)].copy(), slope)
 
 
 @pytest.mark.parametrize("target", [0.0, 0.9, 1])
@@ -102,7 +104,8 @@ def test_batch_norm_op_by_op(device, shape, rng):
     axes = tuple(range(x.ndim - 1))
     _same(device, norm, "moments", x, rtol=2e-5)
     mean, s = x.mean(axes), (x.astype("float64").var(axes) + 1e-5).astype("float32")**0.5
-    _same(device, norm, "normalize", x, mean, s, gamma, beta, rtol=1e-5, scale=1)
+    for slope in (1, 0.2):
+        _same(device, norm, "normalize", x, mean, s, gamma, beta, slope, rtol=1e-5, scale=1)
     xhat = norm.normalize(x, mean, s, gamma, beta)[1]
     _same(device, norm, "sums", t, xhat, rtol=1e-5)
     totals = norm.sums(t, xhat)

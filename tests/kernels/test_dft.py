@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinygan import kernels
 from tinygan.errors import ConfigError, ShapeError
-from tinygan.kernels import dft
+from tinygan.kernels import dft, workspace
 from tinygan.ops import conv as reference
 from tinygan.ops.windows import geometry
 
@@ -107,3 +107,46 @@ def test_a_shared_transform_gives_the_same_and_is_made_anew_when_overwritten(str
     assert transforms[2:] == ["x", "y", "x", "y", "x"]
     for got, want in zip((third, first, second, fourth, fifth), [*expected, expected[2], expected[0]]):
         np.testing.assert_array_equal(got, want)
+
+
+def test_what_weights_become_is_kept_until_they_change(rng, monkeypatch):
+    g, made = geometry((7, 7), (5, 5), (1, 1), "same"), []
+    theta = rng.standard_normal(5 * 5 * 8 * 8).astype("float32")
+    W, x = theta.reshape(5, 5, 8, 8), rng.standard_normal((4, 7, 7, 8)).astype("float32")
+    inner = dft._kernel_into
+    monkeypatch.setattr(dft, "_kernel_into", lambda *args: made.append(1) or inner(*args))
+    first = dft.conv(x, W, g)
+    with kernels.steady():
+        for _ in range(3):
+            np.testing.assert_array_equal(dft.conv(x, W, g), first)
+            dft.conv_input(x, W, g)
+        assert len(made) == 2
+        theta *= 2
+        kernels.changed(theta)
+        np.testing.assert_allclose(dft.conv(x, W, g), 2 * first, rtol=1e-6)
+        kernels.changed(rng.standard_normal(9))         # somebody else's
+        dft.conv(x, W, g)
+        assert len(made) == 3
+        for _ in range(40):         # weights that come and go: each its own, and no more are kept than a few
+            np.testing.assert_array_equal(dft.conv(x, W / 2, g), first)
+        assert len(workspace._held.weights) <= 16
+    theta *= 2
+    np.testing.assert_allclose(dft.conv(x, W, g), 4 * first, rtol=1e-6)     # outside, nothing is
+
+
+def test_a_step_sees_its_own_weights(rng):
+    """The step with kept kernels is the step without: D's after its update, clipped ones too."""
+    from contextlib import nullcontext
+
+    from tinygan import GAN, models
+    x, thetas = rng.uniform(-1, 1, (8, 28, 28, 1)).astype("float32"), []
+    for steady in (kernels.steady, nullcontext):
+        before, kernels.steady = kernels.steady, steady
+        try:
+            gan = GAN(*models.dcgan(rng=0, width=0.25), rng=1, clip=0.05)
+            for _ in range(3):
+                gan.step(x)
+        finally:
+            kernels.steady = before
+        thetas.append(np.concatenate([gan.G.theta, gan.D.theta]))
+    np.testing.assert_array_equal(*thetas)

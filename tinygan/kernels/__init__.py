@@ -28,11 +28,11 @@ from ..ops import random as _random
 from . import cpu, cuda, dft
 from .cuda import tf32
 from .parallel import alone
-from .workspace import sharing
+from .workspace import changed, sharing, steady
 
-__all__ = ["use", "tf32", "alone", "sharing", "matmul", "add_bias", "multiply", "leaky_relu", "leaky_relu_d1",
-           "sigmoid", "dropout_mask", "moments", "normalize", "sums", "project", "bce_with_logits", "adam", "conv",
-           "conv_input", "conv_weight"]
+__all__ = ["use", "tf32", "alone", "sharing", "steady", "changed", "matmul", "add_bias", "multiply", "leaky_relu",
+           "leaky_relu_d1", "sigmoid", "dropout_mask", "moments", "normalize", "sums", "project", "bce_with_logits",
+           "adam", "conv", "conv_input", "conv_weight"]
 
 _MODES = {"fast": True, "reference": False}
 _fast = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)

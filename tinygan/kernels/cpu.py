@@ -112,16 +112,23 @@ def dropout_mask(key, x, rate):
     return mask
 
 
-def add_bias(y, b):
-    """y + b, in y's own memory: y must be nobody else's."""
+def add_bias(y, b, slope=1):
+    """y + b, then LeakyReLU of this slope, in y's own memory: y must be nobody else's."""
     if not y.flags.c_contiguous:
-        return y + b
+        y = y.copy()
     rows = y.reshape(-1, y.shape[-1])
 
     def rule(i):
         rows[i] += b
+        _leaky(rows[i], slope)
     blocks(rule, len(rows), rows.shape[1])
     return y
+
+
+def _leaky(y, slope):
+    """LeakyReLU in place, on a block."""
+    if slope != 1:
+        (np.maximum if slope < 1 else np.minimum)(y, np.multiply(y, slope, out=scratch("sloped", y.shape)), out=y)
 
 
 def multiply(x, y):
@@ -158,8 +165,8 @@ def moments(x):
     return mean, _totals(square, rows)[0] / len(rows)
 
 
-def normalize(x, mean, s, gamma, beta):
-    """y = γ·x̂ + β and x̂ = (x − mean)/s."""
+def normalize(x, mean, s, gamma, beta, slope=1):
+    """y = γ·x̂ + β, then LeakyReLU of this slope, and x̂ = (x − mean)/s."""
     y, xhat, rows, r = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), _rows(x), 1 / s
     y_rows, xhat_rows = _rows(y), _rows(xhat)
 
@@ -168,6 +175,7 @@ def normalize(x, mean, s, gamma, beta):
         xhat_rows[i] *= r
         np.multiply(xhat_rows[i], gamma, out=y_rows[i])
         y_rows[i] += beta
+        _leaky(y_rows[i], slope)
     blocks(rule, len(rows), rows.shape[1])
     return y, xhat
 

@@ -124,11 +124,10 @@ def geometry(g, channels):
 
 # Pointwise.
 
-def add_bias(y, b):
-    """y + b, in y's own memory: y must be nobody else's."""
-    if not y.flags.c_contiguous:
-        return y + b
-    _launch("add_bias", y.size, y, b, y.shape[-1], y.size)
+def add_bias(y, b, slope=1):
+    """y + b, then LeakyReLU of this slope, in y's own memory: y must be nobody else's."""
+    y = y if y.flags.c_contiguous else y.copy()
+    _launch("add_bias", y.size, y, *_dense(b), float(slope), y.shape[-1], y.size)
     return y
 
 
@@ -172,10 +171,11 @@ def moments(x):
     return out[0], out[1]
 
 
-def normalize(x, mean, s, gamma, beta):
-    """y = γ·x̂ + β and x̂ = (x − mean)/s."""
+def normalize(x, mean, s, gamma, beta, slope=1):
+    """y = γ·x̂ + β, then LeakyReLU of this slope, and x̂ = (x − mean)/s."""
     x, y, xhat = *_dense(x), _like(x), _like(x)
-    _launch("normalize", x.size, x, *_dense(mean, s, gamma, beta), y, xhat, x.shape[-1], x.size)
+    _launch("normalize", x.size, x, *_dense(mean, s, gamma, beta), y, xhat, float(slope), x.shape[-1],
+            x.size)
     return y, xhat
 
 

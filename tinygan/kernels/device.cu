@@ -7,14 +7,9 @@
 #define KERNEL extern "C" __global__ void
 #define EACH(i, n) unsigned i = blockIdx.x * blockDim.x + threadIdx.x; if (i >= (n)) return
 
-// Pointwise.
+// Pointwise. A slope of 1 leaves what LeakyReLU is given as it is.
 
-KERNEL add_bias(float* y, const float* b, unsigned c, unsigned n) {
-    EACH(i, n);
-    y[i] += b[i % c];
-}
-
-KERNEL add_bias_leaky_relu(float* y, const float* b, float slope, unsigned c, unsigned n) {
+KERNEL add_bias(float* y, const float* b, float slope, unsigned c, unsigned n) {
     EACH(i, n);
     float v = y[i] + b[i % c];
     y[i] = v > 0 ? v : slope * v;
@@ -97,11 +92,12 @@ KERNEL merge_moments(const float* mean, const float* square, float* mu, float* v
 }
 
 KERNEL normalize(const float* x, const float* mean, const float* s, const float* gamma, const float* beta, float* y,
-                 float* xhat, unsigned c, unsigned n) {
+                 float* xhat, float slope, unsigned c, unsigned n) {
     EACH(i, n);
     unsigned j = i % c;
     xhat[i] = (x[i] - mean[j]) / s[j];
-    y[i] = gamma[j] * xhat[i] + beta[j];
+    float v = gamma[j] * xhat[i] + beta[j];
+    y[i] = v > 0 ? v : slope * v;
 }
 
 KERNEL block_sums(const float* t, const float* xhat, float* a, float* b, unsigned rows, unsigned n, unsigned c,

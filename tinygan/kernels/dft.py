@@ -41,7 +41,7 @@ import numpy as np
 from ..ops.windows import Geometry
 from .cpu import matmul
 from .parallel import parallel
-from .workspace import kept_of, scratch
+from .workspace import kept_of, of_weights, scratch
 
 CHUNK = 128     # samples transformed at a time: what they need stays small, whatever the batch
 FRUGAL = 0.7    # of the reference's multiplications, at most: copies and small products cost something too
@@ -206,7 +206,13 @@ def _pair(rows, columns):
 
 
 def _kernel(W, g, flat, C):
-    """V = C w (R, c, o), phases taken apart."""
+    """V = C w (R, c, o), phases taken apart; kept while the weights are steady."""
+    size = len(C) * prod(g.stride) * prod(W.shape[2:])
+    kept = of_weights(W, g, lambda: _kernel_into(np.empty(size, np.float32), W, g, flat, C))
+    return _kernel_into(scratch("v", (size,)), W, g, flat, C) if kept is None else kept
+
+
+def _kernel_into(V, W, g, flat, C):
     o = W.shape[-1]
     if flat is not g:
         split = scratch("phases of w", (*flat.kernel, *g.stride, *W.shape[2:]))
@@ -217,7 +223,7 @@ def _kernel(W, g, flat, C):
                 split[i, j, p, q] = W[u, v]
         W = split
     w = W.reshape(prod(flat.kernel), -1)
-    V = scratch("v", (len(C), w.shape[1]))
+    V = V.reshape(len(C), -1)
     parallel(lambda part: np.matmul(C, w[:, part], out=V[:, part]), w.shape[1])
     return V.reshape(len(C), -1, o)
 

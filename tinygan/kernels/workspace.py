@@ -56,6 +56,37 @@ def shared(array, key, make):
     return kept[1][1]
 
 
+# What weights become serves every product with them until they change.
+
+@contextmanager
+def steady():
+    """Inside, what `of_weights` makes is kept; whoever changes weights there calls `changed`."""
+    before, _held.weights = getattr(_held, "weights", None), {}
+    try:
+        yield
+    finally:
+        _held.weights = before
+
+
+def changed(vector):
+    """The numbers of this vector are others now: forget what was made of the arrays within it."""
+    weights = getattr(_held, "weights", None) or {}
+    for key in [key for key, (W, _) in weights.items() if np.may_share_memory(W, vector)]:
+        del weights[key]
+
+
+def of_weights(W, key, make):
+    """make(), or what it gave under this key for this very array while all has been `steady`; else None."""
+    weights = getattr(_held, "weights", None)
+    if weights is None:
+        return None
+    if (id(W), key) not in weights:
+        if len(weights) >= 16:      # arrays that come and go
+            weights.clear()
+        weights[id(W), key] = (W, make())       # W too: as long as it lives, no other array has its id
+    return weights[id(W), key][1]
+
+
 @lru_cache(maxsize=None)
 def keep():
     """Let the C library keep the memory that arrays give back, up to 32 MiB each, for those of the next step.

@@ -67,6 +67,10 @@ class Layer:
     def forward(self, x, train=True, rng=None):
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
+    def forward_leaky(self, x, slope, train=True, rng=None):
+        """This layer and the LeakyReLU after it in one pass over memory -> z, cache; None: one after the other."""
+        return None
+
     def backward(self, dy, cache, grads=None):
         raise NotImplementedError(f"{type(self).__name__} does not define backward")
 
@@ -182,12 +186,16 @@ class Affine(Layer):
     def wgrad(self, x, dy, ctx):
         raise NotImplementedError
 
-    def forward(self, x, train=True, rng=None):
+    def forward(self, x, train=True, rng=None, slope=1):
         ctx = self.prepare(x, train, rng)
         y = self.map(x, ctx)
         if "b" in self.params:
-            y = kernels.add_bias(y, self.param("b", x))
+            y = kernels.add_bias(y, self.param("b", x), slope)
         return y, (x, ctx)
+
+    def forward_leaky(self, x, slope, train=True, rng=None):
+        own = type(self).forward is not Affine.forward or "forward" in vars(self)
+        return None if own or "b" not in self.params else self.forward(x, train, rng, slope)
 
     def backward(self, dy, cache, grads=None):
         with kernels.sharing(dy):     # adjoint and wgrad may use one transform of it

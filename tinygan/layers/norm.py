@@ -30,7 +30,7 @@ class BatchNorm(Layer):
     def draw(self, rng):
         return {"gamma": np.ones(self.c), "beta": np.zeros(self.c)}
 
-    def forward(self, x, train=True, rng=None):
+    def forward(self, x, train=True, rng=None, slope=1):
         self.expect(x, "N", ..., self.c)
         if train:
             mean, var = kernels.moments(x)
@@ -40,8 +40,12 @@ class BatchNorm(Layer):
         else:
             mean, var = (self.state[name].astype(x.dtype, copy=False) for name in ("mean", "var"))
         s = (var + self.eps)**0.5
-        y, xhat = kernels.normalize(x, mean, s, self.param("gamma", x), self.param("beta", x))
+        y, xhat = kernels.normalize(x, mean, s, self.param("gamma", x), self.param("beta", x), slope)
         return y, (xhat, s, train)
+
+    def forward_leaky(self, x, slope, train=True, rng=None):
+        own = type(self).forward is not BatchNorm.forward or "forward" in vars(self)
+        return None if own else self.forward(x, train, rng, slope)
 
     def _follow(self, name, batch):
         running = self.state[name]

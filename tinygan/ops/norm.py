@@ -21,6 +21,8 @@ With running statistics μ and s are constants, P(t) = t/s, and the second-order
 Source: Ioffe & Szegedy 2015, Algorithm 1; the second-order part derived here.
 """
 
+from .pointwise import leaky_relu
+
 
 def _axes(x):
     return tuple(range(x.ndim - 1))
@@ -33,10 +35,11 @@ def moments(x):
     return mean, (centred * centred).mean(_axes(x))
 
 
-def normalize(x, mean, s, gamma, beta):
-    """y = γ·x̂ + β and x̂ = (x − mean)/s.  x (…, C), the others (C,) -> two arrays of x's shape."""
+def normalize(x, mean, s, gamma, beta, slope=1):
+    """y = γ·x̂ + β, then LeakyReLU of this slope, and x̂ = (x − mean)/s.  x (…, C), others (C,) -> two like x."""
     xhat = (x - mean) / s
-    return gamma * xhat + beta, xhat
+    y = gamma * xhat + beta
+    return y if slope == 1 else leaky_relu(y, slope), xhat
 
 
 def sums(t, xhat):

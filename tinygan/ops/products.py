@@ -1,4 +1,6 @@
-"""The two plain operations of a dense layer, named so that faster twins can stand in for them."""
+"""The plain operations of a dense layer, named so that faster twins can stand in for them."""
+
+from .pointwise import leaky_relu
 
 
 def matmul(a, b):
@@ -6,9 +8,9 @@ def matmul(a, b):
     return a @ b
 
 
-def add_bias(y, b):
-    """y (…, o) + b (o,). A twin may write into y: it must be nobody else's."""
-    return y + b
+def add_bias(y, b, slope=1):
+    """y (…, o) + b (o,), then LeakyReLU of this slope. A twin may write into y: it must be nobody else's."""
+    return y + b if slope == 1 else leaky_relu(y + b, slope)
 
 
 def multiply(x, y):
