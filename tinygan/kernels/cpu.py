@@ -86,9 +86,12 @@ def leaky_relu_d1(t, x, slope):
     out = y.reshape(-1)
 
     def rule(i):
-        above = flat[i] > 0
-        np.multiply(~above, slope, out=out[i])
-        out[i] += above
+        above = np.greater(flat[i], 0, out=scratch("above", flat[i].shape, np.bool_))
+        if slope <= 1:
+            np.maximum(above, slope, out=out[i])    # 1 or slope, exactly; many times faster than where
+        else:
+            np.multiply(~above, slope, out=out[i])
+            out[i] += above
         out[i] *= t[i]
     blocks(rule, x.size)
     return y
@@ -145,24 +148,32 @@ def _rows(x):
     return x.reshape(-1, x.shape[-1])
 
 
-def _totals(term, rows):
-    """Σ over rows of term(block of rows) -> as many vectors (C,) as it gives: block sums first, then their sum."""
+def _of_blocks(term, rows):
+    """term(block of rows), a list of vectors (C,), for all blocks -> as many arrays (blocks, C)."""
     size = max(1, BLOCK // rows.shape[1])
+    found = [None] * -(-len(rows) // size)
 
-    def part_sum(part):
-        return sum(np.stack(term(slice(i, min(i + size, part.stop)))) for i in range(part.start, part.stop, size))
-    return _sum(part_sum, len(rows), least=size)
+    def task(part):
+        for k in range(part.start, part.stop):
+            found[k] = term(slice(k * size, (k + 1) * size))
+    parallel(task, len(found))
+    return (np.stack(terms) for terms in zip(*found))
 
 
 def moments(x):
-    """Mean and biased variance of x over all axes but the last."""
-    rows = _rows(x)
-    mean = _totals(lambda i: [rows[i].sum(0)], rows)[0] / len(rows)
+    """Mean and biased variance of x over all axes but the last, in one pass over memory.
 
-    def square(i):
+    Each block about its own mean; about the common one its squares gain its rows times the distance of the means².
+    """
+    rows = _rows(x)
+
+    def of_block(i):
+        n, mean = len(rows[i]), rows[i].sum(0) / np.float32(len(rows[i]))
         centred = np.subtract(rows[i], mean, out=scratch("centred", rows[i].shape))
-        return [np.einsum("ij,ij->j", centred, centred)]
-    return mean, _totals(square, rows)[0] / len(rows)
+        return mean, np.einsum("ij,ij->j", centred, centred), np.full(1, n, np.float32)
+    means, squares, n = _of_blocks(of_block, rows)
+    mean = (n * means).sum(0) / len(rows)
+    return mean, (squares + n * (means - mean)**2).sum(0) / len(rows)
 
 
 def normalize(x, mean, s, gamma, beta, slope=1):
@@ -183,7 +194,7 @@ def normalize(x, mean, s, gamma, beta, slope=1):
 def sums(t, xhat):
     """Σ t and Σ x̂t over all axes but the last."""
     t, xhat = _rows(t), _rows(xhat)
-    return tuple(_totals(lambda i: [t[i].sum(0), np.einsum("ij,ij->j", t[i], xhat[i])], t))
+    return tuple(s.sum(0) for s in _of_blocks(lambda i: (t[i].sum(0), np.einsum("ij,ij->j", t[i], xhat[i])), t))
 
 
 def project(t, xhat, scale, totals):
