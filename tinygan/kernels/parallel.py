@@ -54,20 +54,15 @@ def threads():
 
 @lru_cache(maxsize=None)
 def _helpers():
-    """(tasks, answers): queues to and from the other threads. A pool of futures takes three times as long to answer."""
-    tasks, answers = SimpleQueue(), SimpleQueue()
+    """The queue of what the other threads are to do. A pool of futures takes three times as long to answer."""
+    tasks = SimpleQueue()
 
     def work():
         while True:
-            task, part = tasks.get()
-            try:
-                answers.put(task(part))
-            except BaseException as error:      # for the one who asked
-                answers.put(error)
-            del task        # and all the arrays that it holds
+            tasks.get()()
     for _ in range(threads() - 1):
         Thread(target=work, name="tinygan", daemon=True).start()
-    return tasks, answers
+    return tasks
 
 
 if hasattr(os, "register_at_fork"):     # a child has none of its parent's threads
@@ -102,19 +97,32 @@ def splits():
 def parallel(task, n, least=1):
     """task(slice) on parts of range(n), at the same time, inside `alone`; returns when all are done.
 
-    Parts are of at least `least`. Elsewhere, and inside a part, there is one part.
+    Parts are of at least `least`, one for each thread; one that wakes up too late finds its part done by another.
+    Elsewhere, and inside a part, there is one part.
     """
     parts = min(threads(), n // max(least, 1)) if _alone else 1
     if parts < 2 or not _busy.acquire(blocking=False):
         return task(slice(0, n))
+    cuts = [n * i // parts for i in range(parts + 1)]
+    todo, answers = iter([slice(a, b) for a, b in zip(cuts, cuts[1:])]), SimpleQueue()
+
+    def help_out():
+        for part in todo:       # one thread at a time can take from it
+            try:
+                answers.put(task(part))
+            except BaseException as error:      # for the one who asked
+                answers.put(error)
     try:
-        cuts, (tasks, answers) = [n * i // parts for i in range(parts + 1)], _helpers()
-        for a, b in zip(cuts[1:], cuts[2:]):
-            tasks.put((task, slice(a, b)))
+        for _ in range(parts - 1):
+            _helpers().put(help_out)
+        theirs = parts
         try:
-            task(slice(0, cuts[1]))
+            for part in todo:
+                theirs -= 1
+                task(part)
         finally:
-            said = [answers.get() for _ in cuts[2:]]
+            theirs -= len(list(todo))           # after an error nobody begins another
+            said = [answers.get() for _ in range(theirs)]
         for error in said:
             if isinstance(error, BaseException):
                 raise error
