@@ -33,14 +33,16 @@ SHOWN = {"ring": ("modes", "high_quality", "reverse_kl", "worst_covariance", "en
          "stacked": ("modes", "kl")}
 SHOWN["grid"] = SHOWN["ring"]
 
-# Relativistic pairing with R1 + R2 at every step and Adam (0, 0.99); the rate is held for `hold` of the run, then falls
-# along half a cosine to `ends` of it (G to a standstill, D less, so that it still sees what is out of balance), and γ
-# falls geometrically to its end at `share` of the run. Widths are of models.mixture, of G and D.
+# Relativistic pairing with R1 + R2 at every step and Adam (0, 0.99). The rates, of G and D, are held for `hold` of the
+# run, then fall along half a cosine to `ends` of them (on the grid G's to a standstill, D's less, so that it still sees
+# what is out of balance); γ falls geometrically to its end at `share` of the run. Batches have the first size up to
+# that share of the run, then the second: what is left of the imbalance is noise by then (Smith et al. 2018). Widths are
+# of models.mixture, of G and D.
 MIXTURES = {
-    "ring": dict(steps=45_000, lr=1e-3, gamma=(0.1, 5e-3), share=0.5, hold=0.4, ends=(0.4, 0.4), average=0.9998,
-                 widths=(0.5, 0.5)),
-    "grid": dict(steps=50_000, lr=2e-3, gamma=(0.03, 3e-3), share=0.6, hold=0.6, ends=(0.01, 0.3), average=0.9998,
-                 widths=(1, 0.5)),
+    "ring": dict(steps=45_000, rates=(1e-3, 1e-3), gamma=(0.1, 5e-3), share=0.5, hold=0.4, ends=(0.4, 0.4),
+                 batch=(256, 256, 1), average=0.9998, widths=(0.5, 0.5)),
+    "grid": dict(steps=55_000, rates=(1e-3, 2e-3), gamma=(0.03, 2e-3), share=0.45, hold=0.3, ends=(0.02, 0.3),
+                 batch=(256, 640, 0.6), average=0.9998, widths=(1, 0.5)),
 }
 # Options of `tinygan train`, all with the default budget of the bundled digits: 20 epochs in batches of 32.
 DIGITS = {
@@ -52,19 +54,20 @@ DIGITS = {
 STACKED = dict(steps=40_000, batch=128, lr=2e-4, gamma=(1.0, 0.1), average=0.999)
 
 
-def mixture(name, seed, steps=None, batch=256):
+def mixture(name, seed, steps=None):
     """One run on a mixture -> the figures of 2,500 samples."""
     recipe = dict(MIXTURES[name], **({"steps": steps} if steps else {}))
     steps, hold = recipe["steps"], int(recipe["hold"] * recipe["steps"])
     source, rng = data.stream(name), np.random.default_rng(seed)
     scale = float(np.sqrt((source.means**2).mean()))       # the networks see data of unit RMS
-    falls = [optim.cosine(recipe["lr"], steps - hold, end) for end in recipe["ends"]]
-    rates = [lambda t, fall=fall: recipe["lr"] if t < hold else fall(t - hold) for fall in falls]
+    falls = [optim.cosine(lr, steps - hold, end) for lr, end in zip(recipe["rates"], recipe["ends"])]
+    rates = [lambda t, fall=fall: fall(max(t - hold, 0)) for fall in falls]
     G, D = (models.mixture(rng=rng, width=width)[i] for i, width in enumerate(recipe["widths"]))
     gan = GAN(G, D, "relativistic", *(optim.Adam(rate, 0.0, 0.99) for rate in rates), rng=rng,
               penalty="r1+r2", gamma=optim.anneal(*recipe["gamma"], steps, recipe["share"]), average=recipe["average"])
-    for _ in range(steps):
-        gan.step((source.sample(batch, rng)[0] / scale).astype(np.float32))
+    small, large, until = recipe["batch"]
+    for t in range(steps):
+        gan.step((source.sample(small if t < until * steps else large, rng)[0] / scale).astype(np.float32))
     return metrics.mixture(scale * gan.sample(2500), source)
 
 

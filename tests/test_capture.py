@@ -1,21 +1,15 @@
 """A captured step, replayed, is the step: on an emulated device everywhere, on a GPU where there is one."""
 
-import shutil
-
 import numpy as np
 import pytest
 
-from kernels import emulator
+from kernels.emulator import DEVICES
 from tinygan import GAN, backend, models, optim
 from tinygan.capture import Captured
 from tinygan.errors import BackendError, ConfigError, DataError
 from tinygan.layers import Dense, Layer
 from tinygan.net import Sequential
 
-backend.register("emulated", emulator.module)
-_reason = backend.why_not("cupy")
-DEVICES = [pytest.param("emulated", marks=pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")),
-           pytest.param("cupy", marks=[pytest.mark.gpu] + ([pytest.mark.skip(reason=_reason)] if _reason else []))]
 device = pytest.mark.parametrize("device", DEVICES)
 
 SMALL = dict(width=0.06, image=(8, 8, 1))

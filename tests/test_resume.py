@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.emulator import DEVICES
 from tinygan import checkpoint, cli, files, run
 from tinygan.config import Config
 from tinygan.errors import ConfigError, DataError, MissingError
@@ -66,6 +67,19 @@ def test_resumed_is_the_same_to_the_bit(tmp_path, options, stop):
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
     for name in (*SAME, "weights.npz"):                                     # as if killed after its last checkpoint
         (tmp_path / "parts" / name).unlink()
+    run.resume(tmp_path / "parts", quiet=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("options", [dict(EVERYTHING, steps=6, width=0.02), dict(PLAIN, steps=6)])
+def test_on_a_device_too_and_captured(tmp_path, options, device):
+    """The same seed, the same bits: again, resumed, and with the step as a graph."""
+    options = dict(options, backend=device)
+    for name, capture in (("whole", True), ("again", True), ("step by step", False)):
+        run.train(tmp_path / name, quiet=True, capture=capture, **options)
+        assert_same_run(tmp_path / "whole", tmp_path / name)
+    start(dict(options, capture=True), tmp_path / "parts", 3)
     run.resume(tmp_path / "parts", quiet=True)
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 

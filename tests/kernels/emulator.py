@@ -14,6 +14,7 @@ that a captured step, replayed, does what the step does.
 import ctypes
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
+
+from tinygan import backend
 
 _spec = importlib.util.spec_from_file_location("emulated", Path(__file__).parent.parent / "strict.py")
 module = sys.modules[_spec.name] = importlib.util.module_from_spec(_spec)
@@ -188,3 +192,9 @@ module.cuda = SimpleNamespace(
     device=SimpleNamespace(get_cublas_handle=_load_cublas), alloc=lambda size: SimpleNamespace(ptr=1, size=size),
     runtime=SimpleNamespace(runtimeGetVersion=lambda: 1000 * VERSION),
     MemoryPool=lambda: SimpleNamespace(malloc=None), using_allocator=_using_allocator)
+backend.register("emulated", module)
+
+here = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
+_reason = backend.why_not("cupy")
+DEVICES = [pytest.param("emulated", marks=here),
+           pytest.param("cupy", marks=[pytest.mark.gpu] + ([pytest.mark.skip(reason=_reason)] if _reason else []))]

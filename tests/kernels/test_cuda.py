@@ -1,6 +1,5 @@
 """The twins for a GPU against their namesakes in ops: by g++ in the place of the device, and on CuPy if it is there."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels import emulator
+from kernels.emulator import DEVICES, here
 from tinygan import backend, kernels
 from tinygan.errors import ShapeError
 from tinygan.kernels import cuda
@@ -16,17 +16,9 @@ from tinygan.ops import adam, conv, losses, norm, pointwise, products, random
 from tinygan.ops.windows import geometry
 
 SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (300, 130)]
-here = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
-backend.register("emulated", emulator.module)
 
 
-def _devices():
-    reason = backend.why_not("cupy")
-    gpu = [pytest.mark.gpu] + ([pytest.mark.skip(reason=reason)] if reason else [])
-    return [pytest.param("emulated", marks=here), pytest.param("cupy", marks=gpu)]
-
-
-@pytest.fixture(params=_devices())
+@pytest.fixture(params=DEVICES)
 def device(request):
     return request.param
 
