@@ -41,8 +41,8 @@ SHOWN["grid"] = SHOWN["ring"]
 MIXTURES = {
     "ring": dict(steps=45_000, rates=(1e-3, 1e-3), gamma=(0.1, 5e-3), share=0.5, hold=0.4, ends=(0.4, 0.4),
                  batch=(256, 256, 1), average=0.9998, widths=(0.5, 0.5)),
-    "grid": dict(steps=55_000, rates=(1e-3, 2e-3), gamma=(0.03, 2e-3), share=0.45, hold=0.3, ends=(0.02, 0.3),
-                 batch=(256, 640, 0.6), average=0.9998, widths=(1, 0.5)),
+    "grid": dict(steps=50_000, rates=(2e-3, 2e-3), gamma=(0.03, 2.5e-3), share=0.5, hold=0.3, ends=(0.02, 0.3),
+                 batch=(256, 640, 0.5), average=0.9998, widths=(1, 0.5)),
 }
 # Options of `tinygan train`, all with the default budget of the bundled digits: 20 epochs in batches of 32.
 DIGITS = {

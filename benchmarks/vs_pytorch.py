@@ -6,9 +6,11 @@
 
 One step: D's step on a real batch and on fakes of fresh noise, then G's step on fresh noise, Adam in both, float32.
 Before anything is timed the two sides prove that they compute the same step: from the same weights, noise and
-dropout masks the losses and all updated weights must agree. Then they take turns, and the ratio is that of the
-medians. PyTorch runs as it is fastest here: the better of its two memory formats, fused Adam, all cores, on the GPU
-cuDNN's choice by trial. Precision is the same on both sides: float32 throughout, or TF32 products with --tf32.
+dropout masks the losses and all updated weights must agree. Then they take turns of a few steps in a row, as in
+training, the first of each turn not counted: after a step of one side its threads still spin for a while, waiting for
+more, and its data fill the cache. The ratio is that of the medians. PyTorch runs as it is fastest here: the better of
+its two memory formats, fused Adam, all cores, on the GPU cuDNN's choice by trial. Precision is the same on both sides:
+float32 throughout, or TF32 products with --tf32.
 
 PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
 here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
@@ -222,8 +224,8 @@ def _mask(mask, dtype, device):
     return image(mask, device) if mask.ndim == 4 else torch.from_numpy(mask).to(device)
 
 
-def compare(model, batch, rounds, warmup=3, device="cpu", graph=False):
-    """Medians in seconds of both sides, in turns; each side's step after `warmup` steps of its own."""
+def compare(model, batch, rounds, in_a_row=2, device="cpu", graph=False):
+    """Medians in seconds of both sides, over so many rounds of turns of so many counted steps."""
     name = NAMES[device]
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *make(model)[1].input_shape)).astype(np.float32)
     ours, here = gan(*make(model, name=name), capture=graph), backend.to(x, name)
@@ -233,19 +235,20 @@ def compare(model, batch, rounds, warmup=3, device="cpu", graph=False):
         sides[side] = theirs.captured(seen) if graph else lambda step=theirs.step, seen=seen: step(seen)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None     # the whole device, whoever asked
     times = {side: [] for side in sides}
-    for i in range(warmup + rounds):
+    for i in range(1 + rounds):
         for side, step in sides.items():
-            wait()
-            start = time.perf_counter()
-            step()
-            wait()
-            if i >= warmup:
-                times[side].append(time.perf_counter() - start)
+            for j in range(1 + in_a_row):
+                wait()
+                start = time.perf_counter()
+                step()
+                wait()
+                if i and j:         # the first round warms up
+                    times[side].append(time.perf_counter() - start)
     medians = {side: statistics.median(t) for side, t in times.items()}
     best = min(("torch", "torch channels-last"), key=medians.get)
     quartiles = {side: [float(q) for q in np.quantile(t, (0.25, 0.75))] for side, t in times.items()}
-    return {"model": model, "batch": batch, "rounds": rounds, "device": device, "graph": graph, "median_s": medians,
-            "quartiles_s": quartiles, "torch_format": best, "ratio": medians["tinygan"] / medians[best]}
+    return {"model": model, "batch": batch, "rounds": rounds, "in_a_row": in_a_row, "device": device, "graph": graph,
+            "median_s": medians, "quartiles_s": quartiles, "torch_format": best, "ratio": medians["tinygan"] / medians[best]}
 
 
 def peak(side, model, batch, steps=3):
@@ -282,7 +285,7 @@ def _measure(model, batch, args, graph):
         setting.allow_tf32 = args.tf32
     kernels.tf32(args.tf32)
     quick = model == "mlp" or args.device == "cuda"
-    row = compare(model, batch, args.rounds * (10 if quick else 1), device=args.device, graph=graph)
+    row = compare(model, batch, args.rounds, 20 if quick else 2, args.device, graph)
     kernels.tf32(False)
     for setting in tf32:
         setting.allow_tf32 = False

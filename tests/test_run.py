@@ -115,7 +115,8 @@ def _bad(here):
     (here / "broken/config.json").write_text("{not json")
     return [
         ("train --model vae", "invalid choice: 'vae'"), ("train --loss wgan", "'wgan'; choose one of: minimax"),
-        ("train --backend tpu", "unknown backend"), ("train --capture", "with CUDA graphs"), ("train --backend cupy", "CuPy is"),
+        ("train --backend tpu", "unknown backend"), ("train --capture", "with CUDA graphs"),
+        ("train --backend cupy", "CuPy is"),
         ("train --data cifar", "unknown data 'cifar'; choose one of: mnist5k"),
         ("train --data idx:gone", "gone, which is not there"), ("train --data idx:none", "got an empty folder"),
         ("train --data idx:cut", "is it damaged?"), ("train --data idx:float", "uint8"),
