@@ -51,6 +51,7 @@ DIGITS = {
     "best": dict(model="dcgan_small", loss="relativistic", penalty="r1+r2", gamma="1:0.1", beta1=0.0, beta2=0.99,
                  g_lr=2e-3, d_lr=2e-3, schedule="cosine", average=0.995),
 }
+DIGITS["best, on labels"] = DIGITS["best"] | dict(conditional=True)     # judged on samples of each class in turn
 STACKED = dict(steps=40_000, batch=128, lr=2e-4, gamma=(1.0, 0.1), average=0.999)
 
 

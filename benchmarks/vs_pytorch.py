@@ -248,7 +248,8 @@ def compare(model, batch, rounds, in_a_row=2, device="cpu", graph=False):
     best = min(("torch", "torch channels-last"), key=medians.get)
     quartiles = {side: [float(q) for q in np.quantile(t, (0.25, 0.75))] for side, t in times.items()}
     return {"model": model, "batch": batch, "rounds": rounds, "in_a_row": in_a_row, "device": device, "graph": graph,
-            "median_s": medians, "quartiles_s": quartiles, "torch_format": best, "ratio": medians["tinygan"] / medians[best]}
+            "median_s": medians, "quartiles_s": quartiles, "torch_format": best,
+            "ratio": medians["tinygan"] / medians[best]}
 
 
 def peak(side, model, batch, steps=3):
