@@ -147,10 +147,8 @@ class GAN:
                                                        grads, self.rng, lambda: self.steps)
         self.processes.average(grads.vector)
         self.d_opt.step(D, grads)
-        kernels.changed(D.theta)
         if self.clip is not None:
             D.theta = backend.array_module(D.theta).clip(D.theta, -self.clip, self.clip)
-            kernels.changed(D.theta)
         return metrics
 
     def g_step(self, n, x_real=None, labels=None):
@@ -173,7 +171,6 @@ class GAN:
         G.backward_params(dx, g_cache, grads)
         self.processes.average(grads.vector)
         self.g_opt.step(G, grads)
-        kernels.changed(G.theta)
         if self.average:
             self.average.update(G)
         return {"g_loss": loss}

@@ -2,7 +2,7 @@
 
 import numpy as np   # the host-side assembly of θ
 
-from . import backend
+from . import backend, kernels
 from .errors import BackendError, ConfigError, DtypeError, ShapeError
 from .layers.activations import LeakyReLU, ReLU
 from .layers.base import Layer
@@ -91,6 +91,7 @@ class Sequential(Layer):
         if getattr(value, "shape", ()) not in ((), self.theta.shape):
             raise ShapeError(f"theta expected shape {self.theta.shape}, got {value.shape}")
         self.theta[...] = value
+        kernels.changed(self.theta)
 
     @property
     def state(self):

@@ -43,6 +43,7 @@ class Optimizer:
         if self.weight_decay:
             g = g + self.weight_decay * theta
         self.update(theta, g, *scalars(self.rates, theta))
+        kernels.changed(theta)
 
     def rates(self):
         """What `update` needs of this step's number: the learning rate, first. Counts the step."""

@@ -60,7 +60,7 @@ def shared(array, key, make):
 
 @contextmanager
 def steady():
-    """Inside, what `of_weights` makes is kept; whoever changes weights there calls `changed`."""
+    """Inside, what `of_weights` makes is kept; whoever changes weights there calls `changed`, as optimisers do."""
     before, _held.weights = getattr(_held, "weights", None), {}
     try:
         yield
