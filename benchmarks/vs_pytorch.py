@@ -310,6 +310,10 @@ def main():
     if args.peak:
         print(peak(args.peak[0], args.peak[1], int(args.peak[2])))
         return
+    missing = args.device == "cuda" and (backend.why_not("cupy") or not torch.cuda.is_available() and
+                                         "this PyTorch finds no CUDA device")
+    if missing:
+        parser.error(f"--device cuda expected a GPU for both sides: {missing}")
     results = {"hardware": hardware(args.device), "tf32": args.tf32, "steps": []}
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False    # to validate
     torch.backends.cudnn.benchmark = True

@@ -95,6 +95,10 @@ def test_batch_norm_op_by_op(device, shape, rng):
     x += 100        # a mean far from zero: squares about zero would lose it
     axes = tuple(range(x.ndim - 1))
     _same(device, norm, "moments", x, rtol=2e-5)
+    ours, theirs = _there(t.reshape(-1, c)[0].copy(), device), t.reshape(-1, c)[0].astype("float64")
+    cuda.follow(ours, _there(gamma, device), 0.9, 1.25)
+    norm.follow(theirs, gamma.astype("float64"), 0.9, 1.25)
+    np.testing.assert_allclose(backend.asnumpy(ours), theirs, rtol=1e-6, atol=1e-6)
     mean, s = x.mean(axes), (x.astype("float64").var(axes) + 1e-5).astype("float32")**0.5
     for slope in (1, 0.2):
         _same(device, norm, "normalize", x, mean, s, gamma, beta, slope, rtol=1e-5, scale=1)

@@ -171,6 +171,11 @@ def moments(x):
     return out[0], out[1]
 
 
+def follow(running, batch, momentum, factor=1.0):
+    """running ← momentum·running + (1 − momentum)·factor·batch, in place."""
+    _launch("follow", running.size, running, *_dense(batch), float(momentum), (1.0 - momentum) * factor, running.size)
+
+
 def normalize(x, mean, s, gamma, beta, slope=1):
     """y = γ·x̂ + β, then LeakyReLU of this slope, and x̂ = (x − mean)/s."""
     x, y, xhat = *_dense(x), _like(x), _like(x)

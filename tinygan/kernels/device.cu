@@ -91,6 +91,11 @@ KERNEL merge_moments(const float* mean, const float* square, float* mu, float* v
     var[j] = squares / n;
 }
 
+KERNEL follow(float* running, const float* batch, float momentum, float share, unsigned n) {
+    EACH(i, n);
+    running[i] = momentum * running[i] + share * batch[i];
+}
+
 KERNEL normalize(const float* x, const float* mean, const float* s, const float* gamma, const float* beta, float* y,
                  float* xhat, float slope, unsigned c, unsigned n) {
     EACH(i, n);

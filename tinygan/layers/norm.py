@@ -35,8 +35,8 @@ class BatchNorm(Layer):
         if train:
             mean, var = kernels.moments(x)
             m = x.size // self.c
-            self._follow("mean", mean)
-            self._follow("var", var * (m / max(m - 1, 1)))
+            kernels.follow(self.state["mean"], mean, self.momentum)
+            kernels.follow(self.state["var"], var, self.momentum, m / max(m - 1, 1))
         else:
             mean, var = (self.state[name].astype(x.dtype, copy=False) for name in ("mean", "var"))
         s = (var + self.eps)**0.5
@@ -46,11 +46,6 @@ class BatchNorm(Layer):
     def forward_leaky(self, x, slope, train=True, rng=None):
         own = type(self).forward is not BatchNorm.forward or "forward" in vars(self)
         return None if own else self.forward(x, train, rng, slope)
-
-    def _follow(self, name, batch):
-        running = self.state[name]
-        running *= self.momentum
-        running += (1 - self.momentum) * batch
 
     def backward(self, dy, cache, grads=None):
         xhat, s, train = cache

@@ -35,6 +35,12 @@ def moments(x):
     return mean, (centred * centred).mean(_axes(x))
 
 
+def follow(running, batch, momentum, factor=1.0):
+    """running ← momentum·running + (1 − momentum)·factor·batch, in place."""
+    running *= momentum
+    running += (1 - momentum) * factor * batch
+
+
 def normalize(x, mean, s, gamma, beta, slope=1):
     """y = γ·x̂ + β, then LeakyReLU of this slope, and x̂ = (x − mean)/s.  x (…, C), others (C,) -> two like x."""
     xhat = (x - mean) / s
