@@ -127,19 +127,10 @@ class ndarray:
         if name in ("item", "tolist"):
             _synchronize()
             return getattr(self._host, name)
-        if name == "set":
-            return self._set
         value = getattr(self._host, name)
         if callable(value):
             return lambda *args, **kwargs: _on_device(getattr(type(self._host), name))(self, *args, **kwargs)
         return _wrap(value) if isinstance(value, np.ndarray) else value   # .T is an array, .shape is not
-
-    def _set(self, host):
-        if tape is not None:
-            raise RuntimeError("the current stream is capturing, so H2D transfers are disallowed")
-        if type(host) is not np.ndarray or host.dtype != self.dtype or host.shape != self.shape:
-            raise TypeError(f"expected a NumPy array of {self.shape} {self.dtype}")
-        self._host[...] = host
 
     def __getitem__(self, key):
         if any(isinstance(k, ndarray) and k.dtype == bool for k in (key if isinstance(key, tuple) else (key,))):

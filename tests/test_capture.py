@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.emulator import DEVICES
-from tinygan import GAN, backend, models, optim
+from tinygan import GAN, backend, capture, models, optim
 from tinygan.capture import Captured
 from tinygan.errors import BackendError, ConfigError, DataError
 from tinygan.layers import Dense, Layer
@@ -79,6 +79,26 @@ def test_another_batch_size_is_another_graph(device):
     for n in (4, 4, 4, 2, 2, 2, 4, 2):
         assert _play(eager, 1, n, n)[0] == _play(captured, 1, n, n)[0]
     assert len(captured._captured._seen) == 2
+
+
+@device
+def test_what_a_step_draws_crosses_in_one_copy(device, monkeypatch):
+    gan, xp, copies = _game("plain dcgan", device, True), backend.get(device), []
+    asarray = xp.asarray
+    _play(gan, 2)
+    x = [backend.to(np.zeros((4, 8, 8, 1), "float32"), device)]
+    monkeypatch.setattr(xp, "asarray", lambda value: copies.append(value) or asarray(value))
+    for _ in range(3):
+        gan.step(x)
+    assert len(copies) == 3
+
+
+@device
+def test_draws_larger_than_a_piece_of_memory(device, monkeypatch):
+    eager = _play(_game("mlp", device, False), 4)
+    monkeypatch.setattr(capture, "PIECE", 1000)     # noise of four is 1,600 bytes
+    captured = _play(_game("mlp", device, True), 4)
+    assert eager[0] == captured[0]
 
 
 @device

@@ -6,13 +6,18 @@ does all of them, on the same memory. So whatever differs from step to step must
 
     the batch                 copied into the arrays that the step was captured with
     noise, keys, rates, …     all that the step draws by `backend.fresh` and `backend.scalars`: each is drawn again on
-                              the host, in the same order, and written where the step reads it
+                              the host, in the same order, and sent to where the step reads it
 
 What the step draws is thus the same, bit for bit, with and without capture.
 """
 
+import numpy as np
+
 from . import backend
 from .errors import BackendError
+
+PIECE = 1 << 20     # bytes of memory for what comes from the host, taken at a time
+ALIGNED = 256       # bytes: so that each array begins as one of its own would
 
 
 class Captured:
@@ -43,19 +48,13 @@ class Captured:
                 self._seen[shapes] = _Graph(self, arrays)
             return self._seen[shapes].replay(arrays)
 
-    def record(self, arrays, drawn):
-        """Capture the function on copies of these arrays -> the graph, the copies, the results.
-
-        drawn: list that gets (draw, where the step reads it, what it was while captured)."""
-        def recorder(draw):
-            value = draw()
-            drawn.append((draw, self.xp.empty(value.shape, dtype=value.dtype), value))
-            return drawn[-1][1]
+    def record(self, arrays, inbox):
+        """Capture the function on copies of these arrays -> the graph, the copies, the results."""
         with self.xp.cuda.using_allocator(self._pool.malloc):
             places = [x.copy() for x in arrays]
             self._stream.begin_capture()
             try:
-                with backend.recording(recorder):
+                with backend.recording(inbox.take):
                     results = self.function(*places)
             except Exception as error:
                 self._abandon()
@@ -74,15 +73,57 @@ class _Graph:
     """A captured function for arrays of one shape."""
 
     def __init__(self, captured, arrays):
-        self.drawn = []
-        self.graph, self.places, self.results = captured.record(arrays, self.drawn)
-        self.first = [value for _, _, value in self.drawn]      # drawn while capturing, not yet used
+        self.inbox = _Inbox(captured.xp)
+        self.graph, self.places, self.results = captured.record(arrays, self.inbox)
 
     def replay(self, arrays):
         for place, x in zip(self.places, arrays):
             place[...] = x
-        for i, (draw, place, _) in enumerate(self.drawn):
-            place.set(self.first[i] if self.first else draw())
-        self.first = None
+        self.inbox.deliver()
         self.graph.launch()
         return {key: value.copy() for key, value in self.results.items()}
+
+
+class _Inbox:
+    """All that a step takes from the host, side by side, so that it crosses in one copy.
+
+    It is packed on the host and leaves from page-locked memory (CuPy's `asarray` sees to that), so the host need not
+    wait for the device: it draws the next step's noise while this step is computed.
+    """
+
+    def __init__(self, xp):
+        self.xp, self.pieces, self.draws = xp, [], []
+        self.full = False       # holds what was drawn while capturing and has not been used
+
+    def take(self, draw):
+        """draw() -> where a captured step reads it."""
+        value = draw()
+        size = -(-value.nbytes // ALIGNED) * ALIGNED
+        if not self.pieces or self.pieces[-1].used + size > len(self.pieces[-1].host):
+            self.pieces.append(_Piece(self.xp, max(size, PIECE)))
+        host, device = self.pieces[-1].reserve(size, value)
+        host[...] = value
+        self.draws.append((draw, host))
+        self.full = True
+        return device
+
+    def deliver(self):
+        """Draw all anew and send it."""
+        for draw, host in () if self.full else self.draws:
+            host[...] = draw()
+        for piece in self.pieces:
+            piece.device[:piece.used] = self.xp.asarray(piece.host[:piece.used])
+        self.full = False
+
+
+class _Piece:
+    """Bytes on the host and as many on the device."""
+
+    def __init__(self, xp, size):
+        self.host, self.device, self.used = np.empty(size, "uint8"), xp.empty(size, dtype="uint8"), 0
+
+    def reserve(self, size, value):
+        """The next bytes of both, as arrays like this value."""
+        start, self.used = self.used, self.used + size
+        return (memory[start:start + value.nbytes].view(value.dtype).reshape(value.shape)
+                for memory in (self.host, self.device))
