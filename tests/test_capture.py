@@ -47,8 +47,9 @@ def _play(gan, steps, batch=4, seed=3):
              for _ in range(gan.k)]
         labels = rng.integers(0, gan.classes, batch) if gan.classes else None
         log.append(gan.step(x, [labels] * gan.k if gan.classes else None))      # read only after all of them
-    left = [gan.G.theta, gan.D.theta, *gan.G.state.values(), *gan.D.state.values(), *gan.g_opt.state.values(),
-            *gan.d_opt.state.values()] + ([gan.average.net.theta] if gan.average else [])
+    nets = [gan.G, gan.D, *([gan.average.net] if gan.average else [])]
+    left = [array for net in nets for array in (net.theta, *net.state.values())]
+    left += [*gan.g_opt.state.values(), *gan.d_opt.state.values()]
     log = [{key: float(value) for key, value in metrics.items()} for metrics in log]
     return (log, [backend.asnumpy(a) for a in left], gan.rng.bit_generator.state, gan.g_opt.t, gan.d_opt.t, gan.steps)
 

@@ -128,7 +128,8 @@ class Adam(Optimizer):
 class Average:
     """An exponential moving average of a network's weights, to sample from:  a ← d·a + (1 − d)·θ.
 
-    `net` is a copy of the network with the averaged weights; running statistics are those of the latest network.
+    `net` is a copy of the network with the averaged weights, and its state (BatchNorm's running statistics, which
+    follow a few batches only and so are noisy) is averaged likewise.
     decay d in [0, 1); in the first steps min(d, (1 + t)/(10 + t)), so that the start is soon forgotten.
     Source: Yazıcı et al. 2019.
     """
@@ -141,11 +142,10 @@ class Average:
     def update(self, net):
         """Move the average towards the network as it is now."""
         keep, add = scalars(self._shares, net.theta)
-        average = self.net.theta
-        average *= keep
-        average += add * net.theta
-        for name, array in self.net.state.items():
-            array[...] = net.state[name]
+        latest = net.state
+        for average, new in [(self.net.theta, net.theta), *((a, latest[name]) for name, a in self.net.state.items())]:
+            average *= keep
+            average += add * new
 
     def _shares(self):
         self.t += 1
