@@ -62,6 +62,16 @@ def test_dcgan_initialisation_is_an_option():
     assert abs(G.params["4.W"].std() - 0.02) < 1e-3 and abs(D.params["3.W"].std() - 0.02) < 1e-3
 
 
+def test_dropout_is_an_option_of_the_convolutional_ones():
+    rates = lambda **options: [layer.rate for layer in models.dcgan_small(**options)[1].layers
+                               if type(layer).__name__ == "Dropout"]
+    assert rates(dropout=0.1) == [0.1, 0.1] and rates(dropout=0) == [] and rates() == [0.3, 0.3]
+    with pytest.raises(ConfigError, match="rate of at least 0 and below 1, got 1.5"):
+        models.dcgan(dropout=1.5)
+    with pytest.raises(ConfigError, match="unknown option 'dropout' of this model"):
+        models.mlp(dropout=0.1)
+
+
 @pytest.mark.parametrize("name", models.names)
 def test_options_of_the_discriminator(name):
     small = {"width": 0.1, "pack": 2, "spectral": True, "minibatch_std": True}

@@ -77,7 +77,7 @@ def test_progress_bar_shows_both_losses_and_the_outputs_of_d(here, capsys):
      "--latent-dim", "5", "--schedule", "cosine", "--weight-decay", "1e-4", "--g-lr", "1e-4", "--lr", "3e-4"],
     ["--width", "0.05", "--batch", "8", "--steps", "2", "--loss", "relativistic", "--penalty", "r1+r2", "--gamma",
      "1:0.1", "--average", "0.9", "--noise-std", "0.1:0", "--pack", "2", "--spectral", "--minibatch-std", "--augment",
-     "translation,cutout", "--clip", "1", "--g-penalty", "0.1"],
+     "translation,cutout", "--clip", "1", "--g-penalty", "0.1", "--dropout", "0"],
     ["--data", "ring", "--model", "mixture", "--penalty", "wgan_gp", "--loss", "wasserstein", "--steps", "3"],
     ["--model", "mlp", "--width", "0.05", "--epochs", "0.02", "--smoothing", "0.1", "--latent", "uniform"]])
 def test_options(here, options):
@@ -128,6 +128,7 @@ def _bad(here):
         ("train --penalty r9", "unknown penalty 'r9'"), ("train --penalty r1 --gamma -1", "gamma as a number ≥ 0"),
         ("train --noise-std a:b", "noise_std as a number"), ("train --pack 3", "a multiple of the pack of 3, got 32"),
         ("train --average 1", "averaging decay"), ("train --augment flip", "got 'flip'"),
+        ("train --dropout 1", "dropout rate"), ("train --model mlp --dropout 0.1", "unknown option 'dropout' of this"),
         ("train --data ring --model mixture --augment cutout", "Augment expected (N, H, W, C)"),
         ("train --ste 3", "unrecognized"), ("", "COMMAND"), ("sample gone", "make one with: tinygan train --out gone"),
         ("sample broken", "damaged or foreign"), ("sample taken -n 0", "at least 1"),

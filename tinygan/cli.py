@@ -158,6 +158,7 @@ def _add_train(commands):
     add("--pack", type=_at_least(int, 1), default=1, metavar="M", help="D judges M samples at once (default 1)")
     add("--spectral", action="store_true", help="spectral normalisation in D")
     add("--minibatch-std", action="store_true", help="D sees how much the samples of a batch differ")
+    add("--dropout", type=float, metavar="RATE", help="after D's convolutions; 0: none (default 0.3)")
     add("--conditional", action="store_true", help="on the labels of the data: G makes the class that it is asked for")
     add("--backend", default="numpy", metavar="NAME", help="numpy or cupy (default numpy)")
     add("--capture", action="store_true", help="replay the training step as a CUDA graph (cupy)")

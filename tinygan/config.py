@@ -44,6 +44,7 @@ class Config:
     pack: int = 1
     spectral: bool = False
     minibatch_std: bool = False
+    dropout: float = None      # of D's convolutional layers
     conditional: bool = False  # on the labels of the data
     classes: int = None        # how many labels there are; found from the data
 
@@ -111,7 +112,7 @@ def build(config, recipe, shape, weights, training, steps, processes=None):
     """The GAN of a resolved Config.  shape: of a sample; weights, training: seeds or generators; steps: of the run."""
     c = config
     options = {"width": c.width, "latent": c.latent_dim, "image": tuple(shape), "augment": c.augment, "pack": c.pack,
-               "spectral": c.spectral, "minibatch_std": c.minibatch_std, "classes": c.classes}
+               "spectral": c.spectral, "minibatch_std": c.minibatch_std, "dropout": c.dropout, "classes": c.classes}
     G, D = recipe.build(rng=weights, backend=c.backend, **{k: v for k, v in options.items() if v is not None})
     g_opt, d_opt = (optim.Adam(optim.schedule(c.schedule, lr, n), c.beta1, c.beta2, weight_decay=c.weight_decay)
                     for lr, n in [(c.g_lr, steps * c.m), (c.d_lr, steps * c.k)])

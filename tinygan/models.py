@@ -11,6 +11,7 @@ Every builder takes these options for D, each off by default:
     pack           D judges so many samples at once (layers.Pack)
     spectral       True: every Dense and Conv2D of D under layers.SpectralNorm
     minibatch_std  True: layers.MinibatchStd before the last Dense
+    dropout        rate of layers.Dropout after each convolution, 0: none (default 0.3; not of models without any)
     classes        both networks are told the class of each sample, one of so many (layers.WithLabels)
 """
 
@@ -100,9 +101,11 @@ def _up(c_in, c_out, stride, init):
 
 
 def _convolutional(image, critic, c, init):
+    rate = critic.pop("dropout", 0.3)
+    drop = lambda: [Dropout(rate)] if rate else []
     return _critic(image, critic, lambda shape, last: [
-        Conv2D(shape[2], c(64), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
-        Conv2D(c(64), c(128), 5, stride=2, init=init), LeakyReLU(0.2), Dropout(0.3),
+        Conv2D(shape[2], c(64), 5, stride=2, init=init), LeakyReLU(0.2), *drop(),
+        Conv2D(c(64), c(128), 5, stride=2, init=init), LeakyReLU(0.2), *drop(),
         Flatten(), *last(image[0] // 4 * (image[1] // 4) * c(128), init=init)])
 
 
@@ -111,8 +114,8 @@ def _critic(image, options, layers):
     where last(n) gives the layers from n features to the logit."""
     unknown = set(options) - {"augment", "pack", "spectral", "minibatch_std", "classes"}
     if unknown:
-        raise ConfigError(f"unknown option {sorted(unknown)[0]!r} of a model; choose among: augment, pack, spectral, "
-                          f"minibatch_std, classes")
+        raise ConfigError(f"unknown option {sorted(unknown)[0]!r} of this model; choose among: augment, pack, "
+                          f"spectral, minibatch_std, classes")
     augment, pack = options.get("augment"), options.get("pack", 1)
     if pack != 1 and options.get("classes"):
         raise ConfigError(f"expected packs or classes, got both (pack {pack}); a pack has no class of its own")
