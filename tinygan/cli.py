@@ -119,7 +119,7 @@ def _add_train(commands):
   tinygan train --data ring --steps 5000               a mixture of 8 Gaussians
   tinygan train --resume my-run                        go on where it was stopped, to the same bits
   tinygan train --config my-run/config.json --seed 1   the same again from another seed
-  tinygan train --loss relativistic --penalty r1+r2 --gamma 1:0.1 --beta1 0 --average 0.999""")
+  tinygan train --loss relativistic --penalty r1+r2 --gamma 1:0.1 --beta1 0 --average 0.999 --dropout 0""")
     add = train.add_argument
     add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
         "(default dcgan_small, and points for 2-D data)")
