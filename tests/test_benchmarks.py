@@ -34,6 +34,18 @@ def test_options_of_the_digits_are_those_of_a_run():
         assert from_options(options).resolve((28, 28, 1))
 
 
+def test_the_best_recipe_is_the_command_in_the_readme(tmp_path, monkeypatch):
+    import re
+    import shlex
+    from tinygan import cli, run
+    readme = re.sub(r" \\\n +", " ", (FOLDER.parent / "README.md").read_text(encoding="utf-8"))
+    command = next(line for line in readme.splitlines() if line.startswith("    tinygan train --width"))
+    monkeypatch.chdir(tmp_path)
+    cli.main([*shlex.split(command)[1:], "--steps", "1", "--out", "r", "--quiet", "--no-report"])
+    found, best = run.read_config(tmp_path / "r/config.json")[0], _load("learning").DIGITS["best"]
+    assert {name: found[name] for name in best} == best
+
+
 def test_growth_measures_and_fits():
     growth = _load("growth")
     assert abs(growth.exponent([1, 2, 4, 8], [3, 12, 48, 192]) - 2) < 1e-12

@@ -10,6 +10,7 @@ from tinygan import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+JOINED = re.sub(r" \\\n +", " ", README)       # a command that goes on in the next line is one command
 CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -38,7 +39,7 @@ def test_its_links_and_files_exist():
 
 def test_its_commands_parse():
     """Every `tinygan …` line is one that the command line takes."""
-    commands = re.findall(r"^    tinygan (.*?)(?:   .*)?$", README, re.MULTILINE)
+    commands = re.findall(r"^    tinygan (.*?)(?:   .*)?$", JOINED, re.MULTILINE)
     assert len(commands) >= 6
     for command in commands:
         cli._parser().parse_args(shlex.split(command))
