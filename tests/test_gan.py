@@ -6,7 +6,7 @@ import pytest
 import strict
 from tinygan import GAN, Sequential, backend, data, every, losses, models, optim, penalties
 from tinygan.errors import ConfigError, DtypeError, ShapeError
-from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh
+from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, SpectralNorm, Tanh
 
 
 def tiny(dtype="float64", loss="non_saturating", lr=1.0, **options):
@@ -187,6 +187,17 @@ def test_averaged_weights_draw_the_samples():
     z = np.random.default_rng(0).standard_normal((3, 3))
     np.testing.assert_array_equal(gan.sample(z=z), gan.average.net.forward(z, train=False)[0])
     assert (gan.sample(z=z) != gan.G.forward(z, train=False)[0]).any()
+
+
+def test_averages_leave_unit_vectors_alone():
+    """Averaged singular vectors would no longer be of unit length, and σ of the averaged weights far too small."""
+    G = Sequential([SpectralNorm(Dense(3, 16)), Reshape((4, 4, 1))], rng=0, dtype="float64")
+    gan = GAN(G, tiny().D, g_opt=optim.Adam(1e-2), rng=1, average=0.9, latent_dim=3)
+    for _ in range(20):
+        gan.step(real())
+    W, (u, v) = gan.average.net.params["0.W"], (gan.average.net.state[name] for name in ("0.u", "0.v"))
+    assert (u == G.state["0.u"]).all() and (v == G.state["0.v"]).all()
+    assert v @ W @ u > 0.8 * np.linalg.svd(W)[1][0]
 
 
 def test_instance_noise_is_on_all_that_d_sees_and_anneals(monkeypatch):

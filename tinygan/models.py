@@ -6,13 +6,13 @@
 `width` scales the number of hidden units or channels: width=0.25 makes a DCGAN that trains in minutes on two
 cores. `image` is the shape (H, W, C) of a sample; for the convolutional ones H and W are multiples of 4.
 
-Every builder takes these options for D, each off by default:
+Every builder takes these options for D, each off by default, and the convolutional ones a rate of dropout:
     augment        kinds of differentiable augmentation, such as "translation,cutout" (layers.Augment)
     pack           D judges so many samples at once (layers.Pack)
     spectral       True: every Dense and Conv2D of D under layers.SpectralNorm
     minibatch_std  True: layers.MinibatchStd before the last Dense
-    dropout        rate of layers.Dropout after each convolution, 0: none (default 0.3; not of models without any)
     classes        both networks are told the class of each sample, one of so many (layers.WithLabels)
+    dropout        of layers.Dropout after each convolution of D (default 0.3; 0: none)
 """
 
 from math import prod

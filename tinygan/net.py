@@ -38,7 +38,7 @@ class Sequential(Layer):
 
     .params, .zero_grads()    mappings with the names "0.W", "0.b", "3.gamma", … (layer index, dot, name)
     .theta                    the one vector; every parameter is a view into it
-    .state                    running statistics by the same kind of names
+    .state, .statistics       running statistics and the like by the same kind of names; which of them are averages
     """
 
     def __init__(self, layers, rng=None, dtype="float32", backend="numpy", input_shape=None):
@@ -96,6 +96,11 @@ class Sequential(Layer):
     @property
     def state(self):
         return {f"{i}.{key}": array for i, layer in enumerate(self.layers) for key, array in layer.state.items()}
+
+    @property
+    def statistics(self):
+        """Names in `state` of the running statistics: what may be averaged over steps, as weights are."""
+        return [f"{i}.{key}" for i, layer in enumerate(self.layers) for key in layer.statistics]
 
     def reset(self, rng=None):
         rng = generator(rng)

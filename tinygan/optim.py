@@ -128,8 +128,8 @@ class Adam(Optimizer):
 class Average:
     """An exponential moving average of a network's weights, to sample from:  a ← d·a + (1 − d)·θ.
 
-    `net` is a copy of the network with the averaged weights, and its state (BatchNorm's running statistics, which
-    follow a few batches only and so are noisy) is averaged likewise.
+    `net` is a copy of the network with the averaged weights. Its running statistics, noisy as each follows a few
+    batches only, are averaged likewise; other state (SpectralNorm's unit vectors) is that of the latest network.
     decay d in [0, 1); in the first steps min(d, (1 + t)/(10 + t)), so that the start is soon forgotten.
     Source: Yazıcı et al. 2019.
     """
@@ -142,10 +142,13 @@ class Average:
     def update(self, net):
         """Move the average towards the network as it is now."""
         keep, add = scalars(self._shares, net.theta)
-        latest = net.state
-        for average, new in [(self.net.theta, net.theta), *((a, latest[name]) for name, a in self.net.state.items())]:
-            average *= keep
-            average += add * new
+        average, latest = ({"theta": n.theta, **n.state} for n in (self.net, net))
+        for name, array in average.items():
+            if name == "theta" or name in net.statistics:
+                array *= keep
+                array += add * latest[name]
+            else:
+                array[...] = latest[name]
 
     def _shares(self):
         self.t += 1

@@ -31,11 +31,14 @@ class Layer:
     """Parameters, state, and the checks at the border.
 
     params   ordered mapping name -> array (a `Params`); assign in place: layer.params["W"][...] = w
-    state    mapping name -> array of what a layer learns without gradients (running statistics)
+    state    mapping name -> array of what a layer learns without gradients (running statistics); `statistics` names
+             those that may be averaged over steps, as weights are (`optim.Average`)
 
     A layer on its own holds float64 parameters, drawn anew from fresh entropy, and computes in the dtype
     of the x that it is given. `Sequential` adopts layers: their parameters become views into its θ.
     """
+
+    statistics = ()
 
     def __init__(self, **shapes):
         """shapes: the name and the shape of each parameter, in order."""

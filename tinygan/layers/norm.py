@@ -20,6 +20,8 @@ class BatchNorm(Layer):
     Raises ShapeError for another c. Source: Ioffe & Szegedy 2015, Algorithms 1 and 2.
     """
 
+    statistics = ("mean", "var")
+
     def __init__(self, c, momentum=0.9, eps=1e-5):
         if not (0 <= momentum <= 1 and eps > 0):
             raise ConfigError(f"expected momentum in [0, 1] and eps > 0, got {momentum!r} and {eps!r}")
