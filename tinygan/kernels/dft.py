@@ -32,6 +32,7 @@ Stride s: pixels apart by s meet the same taps. x is cut into s² phases, which 
 with it; what is left has stride 1 (`_unstride`).
 """
 
+from contextlib import contextmanager
 from functools import lru_cache
 from math import ceil, prod
 from typing import NamedTuple
@@ -84,22 +85,16 @@ def _run(g, x=None, dy=None, W=None, want=None):
     if want is None:
         dV = None
         for part in _chunks(n):
-            X = _hat(B, x, part, "x", lambda piece: _phases(piece, g, flat))
-            Y = _hat(A, dy, part, "y")
+            X, Y = _hat(B, x, part, "x", g), _hat(A, dy, part, "y")
             dV = _add(dV, _products(X.transpose(0, 2, 1), Y, "v" if dV is None else "v of a chunk"))
         return _kernel_gradient(dV, g, flat, C)
     V = _kernel(W, g, flat, C)
     out = np.empty((n, *(g.out if want == "y" else g.size), W.shape[3 if want == "y" else 2]), np.float32)
     for part in _chunks(n):
         if want == "y":
-            X = _hat(B, x, part, "x", lambda piece: _phases(piece, g, flat))
-            A.transpose(_products(X, V, "y"), out[part])
-            continue
-        X = _products(_hat(A, dy, part, "y"), V.transpose(0, 2, 1), "x")
-        phases = out[part] if flat is g else scratch("phases", (X.shape[1], *flat.size, V.shape[1]))
-        B.transpose(X, phases)
-        if flat is not g:
-            _unphases(phases, g, out[part])
+            A.transpose(_products(_hat(B, x, part, "x", g), V, "y"), out[part])
+        else:
+            B.transpose(_products(_hat(A, dy, part, "y"), V.transpose(0, 2, 1), "x"), out[part], g)
     return out
 
 
@@ -107,14 +102,14 @@ def _chunks(n):
     return [slice(i, i + CHUNK) for i in range(0, n, CHUNK)]
 
 
-def _hat(transform, array, part, name, prepare=lambda piece: piece):
+def _hat(transform, array, part, name, g=None):
     """The transform of array[part] in the buffer of this name; if it is shared and still there, as it is."""
     kept = kept_of(array)
     if kept is None or len(array) > CHUNK:
         _forget(name)
-        return transform.apply(prepare(array[part]), name)
+        return transform.apply(array[part], name, g)
     if kept[1] is None or kept[1][0] is not transform:
-        kept[1] = (transform, name, transform.apply(prepare(array), name))
+        kept[1] = (transform, name, transform.apply(array, name, g))
     return kept[1][2]
 
 
@@ -148,28 +143,30 @@ class _Transform(NamedTuple):
     pairs: int      # how many complex frequencies
     sign: int       # the third row of each: first + sign·second
 
-    def apply(self, x, name):
-        """The R rows on the pixels of x (N, …P…, c) -> (R, N, c), in a buffer of this name."""
-        n, c, k = len(x), x.shape[-1], len(self.rows)
-        x, out = x.reshape(n, -1, c), scratch(name, (k + self.pairs, n, c))
+    def apply(self, x, name, g=None):
+        """The R rows on the pixels of x (N, …P…, c), cut into the phases of g -> (R, N, c), in a buffer of this name."""
+        n, c, k = len(x), x.shape[-1] * (1 if g is None else prod(g.stride)), len(self.rows)
+        out = scratch(name, (k + self.pairs, n, c))
         p, q, third = self._three(out)
 
         def task(part):
-            np.matmul(self.rows, x[part], out=out[:k, part].transpose(1, 0, 2))
+            pixels = _phases(x[part], g).reshape(-1, self.rows.shape[1], c)
+            np.matmul(self.rows, pixels, out=out[:k, part].transpose(1, 0, 2))
             (np.add if self.sign > 0 else np.subtract)(p[:, part], q[:, part], out=third[:, part])
         parallel(task, n)
         return out
 
-    def transpose(self, X, out):
-        """The transpose of `apply`: X (R, N, c), overwritten, -> out (N, …P…, c)."""
-        n, k, (p, q, third) = len(out), len(self.rows), self._three(X)
-        out = out.reshape(n, -1, out.shape[-1])
+    def transpose(self, X, out, g=None):
+        """The transpose of `apply`: X (R, N, c), overwritten, -> out (N, …P…, c), put together from the phases of g."""
+        k, (p, q, third) = len(self.rows), self._three(X)
 
         def task(part):
             p[:, part] += third[:, part]
             (np.add if self.sign > 0 else np.subtract)(q[:, part], third[:, part], out=q[:, part])
-            np.matmul(self.rows.T, X[:k, part].transpose(1, 0, 2), out=out[part])
-        parallel(task, n)
+            X_rows = X[:k, part].transpose(1, 0, 2)
+            with _phases_of(out[part], g) as phases:
+                np.matmul(self.rows.T, X_rows, out=phases.reshape(len(X_rows), -1, X.shape[-1]))
+        parallel(task, len(out))
 
     def _three(self, X):
         k, h = len(self.rows), self.pairs
@@ -258,32 +255,31 @@ def _taps(g):
             for k, s, (p, _) in zip(g.kernel, g.stride, g.pads)]
 
 
-def _phases(x, g, flat):
+def _phases(x, g):
     """x (N, H, W, C) -> (N, ⌈H/s⌉, ⌈W/s⌉, s·s·C), zero beyond the border; x itself if the stride is 1."""
-    if flat is g:
+    if g is None or g.stride == (1, 1):
         return x
-    (h, w), (s, t), (n, c) = flat.size, g.stride, (len(x), x.shape[-1])
+    (h, w), (s, t), (n, c) = _unstride(g).size, g.stride, (len(x), x.shape[-1])
     if (h * s, w * t) != g.size:
         padded = np.zeros((n, h * s, w * t, c), x.dtype)
         padded[:, :g.size[0], :g.size[1]] = x
         x = padded
-    out, apart = scratch("phases", (n, h, w, s, t, c)), x.reshape(n, h, s, w, t, c).transpose(0, 1, 3, 2, 4, 5)
-
-    def task(part):
-        out[part] = apart[part]
-    parallel(task, n)
+    out = scratch("phases", (n, h, w, s, t, c))
+    out[...] = x.reshape(n, h, s, w, t, c).transpose(0, 1, 3, 2, 4, 5)
     return out.reshape(n, h, w, -1)
 
 
-def _unphases(phases, g, out):
-    """The inverse of `_phases`, into out (N, H, W, C)."""
-    (n, h, w, _), (s, t) = phases.shape, g.stride
-    apart = phases.reshape(n, h, w, s, t, -1).transpose(0, 1, 3, 2, 4, 5)       # (n, h, s, w, t, c)
-    whole = (h * s, w * t) == g.size
-
-    def task(part):
-        if whole:
-            out.reshape(apart.shape)[part] = apart[part]
-        else:
-            out[part] = apart[part].reshape(-1, h * s, w * t, out.shape[-1])[:, :g.size[0], :g.size[1]]
-    parallel(task, n)
+@contextmanager
+def _phases_of(out, g):
+    """An array for the phases of out (N, H, W, C), that are put together into it at the end."""
+    if g is None or g.stride == (1, 1):
+        yield out
+        return
+    (h, w), (s, t), (n, c) = _unstride(g).size, g.stride, (len(out), out.shape[-1])
+    phases = scratch("phases", (n, h, w, s, t, c))
+    yield phases
+    apart = phases.transpose(0, 1, 3, 2, 4, 5)      # (n, h, s, w, t, c)
+    if (h * s, w * t) == g.size:
+        out.reshape(apart.shape)[...] = apart
+    else:
+        out[...] = apart.reshape(n, h * s, w * t, c)[:, :g.size[0], :g.size[1]]
