@@ -132,7 +132,7 @@ class GAN:
         """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake (and penalty)."""
         G, D = self.G, self.D
         self.tell(labels)
-        x_fake, _ = G.forward(self.noise(len(x_real)), rng=self.rng)
+        x_fake = G.forward(self.noise(len(x_real)), rng=self.rng)[0]    # its cache is let go: G stays as it is
         x_real, x_fake = self.seen(x_real), self.seen(x_fake)
         real, real_cache = D.forward(x_real, rng=self.rng)
         fake, fake_cache = D.forward(x_fake, rng=self.rng)

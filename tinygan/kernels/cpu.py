@@ -2,10 +2,14 @@
 in a core's cache, in place, and the cores share the blocks. Same names, arguments and results as in `ops/`.
 """
 
+from functools import lru_cache
+from math import prod
+
 import numpy as np
 
 from ..ops import conv as reference
 from ..ops.random import scramble, threshold
+from ..ops.windows import pad, windows
 from .parallel import BLOCK, blocks, parallel, splits
 from .workspace import scratch
 
@@ -29,15 +33,12 @@ def matmul(a, b):
     return y
 
 
-# Convolutions of few channels: the reference, on a share of the samples in each thread.
+# Convolutions of few channels: as the reference, on a share of the samples in each thread.
 
 def conv(x, W, g):
     """y = ∂T/∂dy; see ops/conv.py."""
-    y = np.empty((len(x), *g.out, W.shape[-1]), x.dtype)
-
-    def task(part):
-        y[part] = reference.conv(x[part], W, g)
-    parallel(task, len(x))
+    y, W = np.empty((len(x), *g.out, W.shape[-1]), x.dtype), W.reshape(-1, W.shape[-1])
+    parallel(lambda part: np.matmul(_windows(x[part], g), W, out=y[part].reshape(-1, W.shape[1])), len(x))
     return y
 
 
@@ -53,7 +54,22 @@ def conv_input(dy, W, g):
 
 def conv_weight(x, dy, g):
     """dW = ∂T/∂W; see ops/conv.py."""
-    return _sum(lambda part: reference.conv_weight(x[part], dy[part], g), len(x))
+    c, o = x.shape[-1], dy.shape[-1]
+    term = lambda part: _windows(x[part], g).T @ dy[part].reshape(-1, o)
+    return _sum(term, len(x)).reshape(*g.kernel, c, o)
+
+
+def _windows(x, g):
+    """The windows of x as the rows of a matrix (N·OH·OW, kh·kw·C); gathered, which a copy of the view is not."""
+    x = pad(x, g.pads)
+    return x.reshape(len(x), -1, x.shape[-1]).take(_pixels(g), axis=1).reshape(-1, prod(g.kernel) * x.shape[-1])
+
+
+@lru_cache(maxsize=64)
+def _pixels(g):
+    """Which pixels of a padded sample stand in its windows, in their order."""
+    size = [n + sum(p) for n, p in zip(g.size, g.pads)]
+    return windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=((0, 0), (0, 0)))).reshape(-1)
 
 
 def _sum(term, n, least=1):
