@@ -40,7 +40,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ops.windows import Geometry
-from .cpu import matmul
 from .parallel import parallel
 from .workspace import kept_of, of_weights, scratch
 
@@ -144,7 +143,7 @@ class _Transform(NamedTuple):
     sign: int       # the third row of each: first + sign·second
 
     def apply(self, x, name, g=None):
-        """The R rows on the pixels of x (N, …P…, c), cut into the phases of g -> (R, N, c), in a buffer of this name."""
+        """The R rows on the pixels of x (N, …P…, c), cut into the phases of g -> (R, N, c), in the buffer `name`."""
         n, c, k = len(x), x.shape[-1] * (1 if g is None else prod(g.stride)), len(self.rows)
         out = scratch(name, (k + self.pairs, n, c))
         p, q, third = self._three(out)
@@ -203,36 +202,35 @@ def _pair(rows, columns):
 
 
 def _kernel(W, g, flat, C):
-    """V = C w (R, c, o), phases taken apart; kept while the weights are steady."""
-    size = len(C) * prod(g.stride) * prod(W.shape[2:])
-    kept = of_weights(W, g, lambda: _kernel_into(np.empty(size, np.float32), W, g, flat, C))
-    return _kernel_into(scratch("v", (size,)), W, g, flat, C) if kept is None else kept
+    """V = C w (R, s·s·c, o), a phase of taps at a time; kept while the weights are steady."""
+    shape = (len(C), prod(g.stride), prod(W.shape[2:]))
+    kept = of_weights(W, g, lambda: _kernel_into(np.empty(shape, np.float32), W, g, flat, C))
+    V = _kernel_into(scratch("v", shape), W, g, flat, C) if kept is None else kept
+    return V.reshape(len(C), -1, W.shape[-1])
 
 
 def _kernel_into(V, W, g, flat, C):
-    o = W.shape[-1]
-    if flat is not g:
-        split = scratch("phases of w", (*flat.kernel, *g.stride, *W.shape[2:]))
-        split[...] = 0
-        rows, columns = _taps(g)
-        for u, (i, p) in enumerate(rows):
-            for v, (j, q) in enumerate(columns):
-                split[i, j, p, q] = W[u, v]
-        W = split
-    w = W.reshape(prod(flat.kernel), -1)
-    V = V.reshape(len(C), -1)
-    parallel(lambda part: np.matmul(C, w[:, part], out=V[:, part]), w.shape[1])
-    return V.reshape(len(C), -1, o)
+    W = W.reshape(*g.kernel, -1)
+
+    def task(part):
+        for phase, (taps, rows) in enumerate(_taps(g, flat, C)):
+            w = W[taps][..., part]
+            np.matmul(rows, w.reshape(rows.shape[1], w.shape[-1]), out=V[:, phase, part])
+    parallel(task, W.shape[-1])
+    return V
 
 
 def _kernel_gradient(dV, g, flat, C):
-    """dW = Cᵀ dV (kh, kw, C, O), phases put together."""
+    """dW = Cᵀ dV (kh, kw, c, o), a phase of taps at a time."""
     c, o = dV.shape[1] // prod(g.stride), dV.shape[2]
-    dW = matmul(C.T, dV.reshape(len(C), -1)).reshape(*flat.kernel, *g.stride, c, o)
-    if flat is g:
-        return dW.reshape(*g.kernel, c, o)
-    rows, columns = _taps(g)
-    return np.stack([dW[i, j, p, q] for i, p in rows for j, q in columns]).reshape(*g.kernel, c, o)
+    dV, dW = dV.reshape(len(C), -1, c * o), np.empty((*g.kernel, c * o), np.float32)
+
+    def task(part):
+        for phase, (taps, rows) in enumerate(_taps(g, flat, C)):
+            place = dW[taps][..., part]
+            place[...] = (rows.T @ dV[:, phase, part]).reshape(place.shape)
+    parallel(task, c * o)
+    return dW.reshape(*g.kernel, c, o)
 
 
 # Strides. Tap u of window i stands on pixel s·i + u − p = s·(i + a) + b with 0 ≤ b < s: phase b, shift a.
@@ -249,10 +247,15 @@ def _unstride(g):
     return Geometry(size, kernel, (1, 1), pads, g.out)
 
 
-def _taps(g):
-    """For each axis and tap: (shift a, counted from 0; phase b)."""
-    return [[((u - p) // s + -((-p) // s), (u - p) % s) for u in range(k)]
-            for k, s, (p, _) in zip(g.kernel, g.stride, g.pads)]
+def _taps(g, flat, C):
+    """For each phase: which taps (rows, columns) of the kernel are its own, and the columns of C of their shifts."""
+    axes = []
+    for k, s, (p, _) in zip(g.kernel, g.stride, g.pads):
+        firsts = [(b + p) % s for b in range(s)]
+        axes.append([(slice(u, None, s), slice(a, a + len(range(u, k, s))))
+                     for u, a in ((u, (u - p) // s - (-p) // s) for u in firsts)])
+    C = C.reshape(len(C), *flat.kernel)
+    return [((u, v), C[:, a, b].reshape(len(C), -1)) for u, a in axes[0] for v, b in axes[1]]
 
 
 def _phases(x, g):
