@@ -10,8 +10,9 @@ python=${PYTHON:-python3}
 mkdir -p "$out"
 "$python" -m tinygan info | tee "$out/info.txt"
 "$python" -m pytest -m gpu -q 2>&1 | tee "$out/tests.txt"
-for mode in float32 tf32; do
-    "$python" benchmarks/vs_pytorch.py --device cuda $([ $mode = tf32 ] && echo --tf32) \
+for mode in float32 direct tf32; do      # direct: float32 with every convolution summed directly
+    TINYGAN_KERNELS=$([ $mode = direct ] && echo direct || echo fast) \
+        "$python" benchmarks/vs_pytorch.py --device cuda $([ $mode = tf32 ] && echo --tf32) \
         --json "$out/vs_pytorch-gpu-$mode.json" | tee "$out/vs_pytorch-gpu-$mode.txt"
 done
 "$python" -m tinygan bench --out "$out/bench" 2>"$out/bench.log" | tee "$out/bench.txt"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kernels.emulator import DEVICES
-from tinygan import GAN, backend, capture, models, optim
+from tinygan import GAN, backend, capture, kernels, models, optim
 from tinygan.capture import Captured
 from tinygan.errors import BackendError, ConfigError, DataError
 from tinygan.layers import Dense, Layer
@@ -72,6 +72,19 @@ def test_as_on_the_host(device):
     for a, b in zip(ours[0], theirs[0]):
         assert a == pytest.approx(b, rel=2e-3)
     assert np.abs(ours[1][0] - theirs[1][0]).mean() < 1e-5
+
+
+@device
+@pytest.mark.parametrize("name", ["plain dcgan", "penalties that change", "spectral"])
+def test_convolutions_by_frequency(name, device, monkeypatch):
+    """All of them, whatever their size: the same bits with and without a graph, and near the host's reference."""
+    used, run = [], kernels.dft._run
+    monkeypatch.setitem(kernels._FRUGAL, "cuda", np.inf)
+    monkeypatch.setattr(kernels.dft, "_run", lambda *args, **options: used.append(1) or run(*args, **options))
+    test_the_same_bits_as_step_by_step(name, device)
+    assert len(used) > 100
+    if name == "plain dcgan":
+        test_as_on_the_host(device)
 
 
 @device

@@ -186,17 +186,17 @@ class GAN:
             self._labels = labels
             metrics = self._captured(*batches)
         else:
-            with self._threads(), kernels.steady():
-                metrics = self._rounds(batches, labels)
+            metrics = self._rounds(batches, labels)
         self.steps += 1
         return metrics
 
     def _rounds(self, batches, labels):
         metrics = {}
-        for batch, told in zip(batches, labels):
-            metrics.update(self.d_step(batch, told))
-        for _ in range(self.m):
-            metrics.update(self.g_step(len(batches[-1]), batches[-1], labels[-1]))
+        with self._threads(), kernels.steady():
+            for batch, told in zip(batches, labels):
+                metrics.update(self.d_step(batch, told))
+            for _ in range(self.m):
+                metrics.update(self.g_step(len(batches[-1]), batches[-1], labels[-1]))
         return metrics
 
     def train(self, batches, steps=None, epochs=None, stop=None, callbacks=()):

@@ -124,6 +124,16 @@ int cublasSgemm_v2(Handle* h, int a, int b, int m, int n, int k, const float* al
     compute(a, b, m, n, k, A, lda, B, ldb, C, ldc);
     return 0;
 }
+int cublasSgemmStridedBatched(Handle* h, int a, int b, int m, int n, int k, const float* alpha, const float* A, int lda,
+                              long long step_a, const float* B, int ldb, long long step_b, const float* beta, float* C,
+                              int ldc, long long step_c, int count) {
+    if (count < 1 || step_a < 0 || step_b < 0 || (count > 1 && step_c < 1)) return 7;
+    int status = 0;
+    for (int i = 0; i < count && !status; i++)
+        status = cublasSgemm_v2(h, a, b, m, n, k, alpha, A + i * step_a, lda, B + i * step_b, ldb, beta, C + i * step_c,
+                                ldc);
+    return status;
+}
 }
 """
 _PRODUCT = ctypes.CFUNCTYPE(None, *[ctypes.c_int] * 5, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int,

@@ -11,7 +11,7 @@ from kernels import emulator
 from kernels.emulator import DEVICES, here
 from tinygan import backend, kernels
 from tinygan.errors import ShapeError
-from tinygan.kernels import cuda
+from tinygan.kernels import cublas, cuda, dft
 from tinygan.ops import adam, conv, losses, norm, pointwise, products, random
 from tinygan.ops.windows import geometry
 
@@ -31,9 +31,9 @@ def _there(value, device):
     return backend.to(value, device) if isinstance(value, np.ndarray) else value
 
 
-def _same(device, module, name, *args, rtol=2e-6, scale=1e-3):
+def _same(device, module, name, *args, rtol=2e-6, scale=1e-3, twins=cuda):
     """The twin on the device gives what the reference gives in float64."""
-    twin = getattr(cuda, name)(*[_there(a, device) for a in args])
+    twin = getattr(twins, name)(*[_there(a, device) for a in args])
     reference = getattr(module, name)(*[a.astype("float64") if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
                                         for a in args])
     for a, b in zip(twin, reference) if isinstance(reference, tuple) else [(twin, reference)]:
@@ -79,6 +79,31 @@ def test_products_read_matrices_as_they_lie(device, m, k, n, rng):
     for x, y in ((a, b), (at.T, b), (a, bt.T), (at.T, bt.T), (np.repeat(a, 2, 0)[::2], b)):
         result = backend.asnumpy(cuda.matmul(_view(x, device), _view(y, device)))
         np.testing.assert_allclose(result, x.astype("float64") @ y, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("m, k, n", [(1, 1, 1), (5, 3, 1), (1, 3, 4), (7, 1, 2), (20, 30, 10), (3, 0, 2)])
+def test_rows_of_products_write_where_they_are_told(device, m, k, n, rng):
+    """Matrices that lie across each other, transposed ones, one for all, and columns of a larger result."""
+    a, b, one = _draw(rng, (4, m, k), (4, k, n), (m, k))
+    for x, y in ((a, b), (one, b), (a.transpose(1, 0, 2).copy().transpose(1, 0, 2), b),
+                 (a, b.transpose(0, 2, 1).copy().transpose(0, 2, 1)),
+                 (np.repeat(a, 2, 1)[:, ::2], np.repeat(b, 2, 2)[:, :, ::2])):
+        bases = [_base(array, device) for array in (x, y)]
+        whole = _there(np.full((m, 4, n + 2), 7, "float32"), device)
+        cublas.batched(*bases, whole[:, :, 1:-1].transpose(1, 0, 2))
+        found = backend.asnumpy(whole)
+        np.testing.assert_allclose(found[:, :, 1:-1].transpose(1, 0, 2), x.astype("float64") @ y, rtol=1e-5, atol=1e-5)
+        assert (found[:, :, [0, -1]] == 7).all()
+
+
+def _base(x, device):
+    """x on the device with the strides that it has on the host."""
+    base = x
+    while base.base is not None:
+        base = base.base
+    start = (x.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // 4
+    there = _there(base.reshape(-1), device)[start:]
+    return backend.get(device).lib.stride_tricks.as_strided(there, x.shape, x.strides)
 
 
 def _view(x, device):
@@ -147,7 +172,8 @@ def test_convolutions(device, size, kernel, stride, c, o, rng):
 def _convolutions(device, g, n, c, o, rng):
     x, W, dy = _draw(rng, (n, *g.size, c), (*g.kernel, c, o), (n, *g.out, o))
     for name, args in (("conv", (x, W)), ("conv_input", (dy, W)), ("conv_weight", (x, dy))):
-        _same(device, conv, name, *args, g, rtol=1e-5, scale=1)
+        for twins in (cuda, dft):
+            _same(device, conv, name, *args, g, rtol=1e-5, scale=1, twins=twins)
 
 
 def test_windows_are_laid_out_once_while_an_array_is_shared(device, rng, monkeypatch):

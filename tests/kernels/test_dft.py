@@ -46,7 +46,7 @@ def test_equal_to_the_reference_on_any_geometry(size, kernel, stride, padding, n
 @pytest.mark.parametrize("size, stride, c, o", [(7, 1, 128, 256), (14, 2, 64, 128)])
 def test_error_at_the_sizes_of_the_dcgan(rule, size, stride, c, o, rng):
     g = geometry((size, size), (5, 5), (stride, stride), "same")
-    assert dft.pays(16, (5, 5, c, o), g)
+    assert dft.cost(16, (5, 5, c, o), g) < 0.7
     assert _error(rule, _arrays(g, 16, c, o, rng)[rule], g) < 5e-6      # the issue allows 1e-4
 
 
@@ -58,7 +58,7 @@ def test_batches_beyond_a_chunk(rule, rng, monkeypatch):
 
 
 def test_the_choice(rng, monkeypatch):
-    """The twin serves NumPy's float32 where it pays; switched off, or in float64, the reference does."""
+    """This way serves NumPy's float32 where it pays; not where it is switched off, nor in float64."""
     g = geometry((7, 7), (5, 5), (1, 1), "same")
     x, W = _arrays(g, 16, 64, 64, rng)["conv"]
     called = []
@@ -67,9 +67,10 @@ def test_the_choice(rng, monkeypatch):
     assert len(called) == 1
     kernels.conv(x.astype("float64"), W.astype("float64"), g)
     kernels.conv(x[..., :1], W[:, :, :1], g)      # one channel: nothing to save
-    before = kernels.use("reference")
-    kernels.conv(x, W, g)
-    assert kernels.use(before) == "reference" and before == "fast" and len(called) == 1
+    for mode in ("direct", "reference"):
+        before = kernels.use(mode)
+        kernels.conv(x, W, g)
+        assert kernels.use(before) == mode and before == "fast" and len(called) == 1
     with pytest.raises(ConfigError, match="reference"):
         kernels.use("quick")
 

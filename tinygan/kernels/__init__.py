@@ -3,16 +3,19 @@
 Every function below has its namesake in `ops/`, the readable reference, and is tested equal to it. Which of the two
 runs depends on the arrays:
 
-    NumPy, float32      the twins: cpu.py (in blocks that fit a core's cache, on all cores) and, for convolutions
-                        where it is cheaper, dft.py (products at each frequency; relative error about 1e-6)
-    CuPy, float32       cuda.py: CUDA kernels, and cuBLAS through a handle that can be captured
+    NumPy, float32      the twins in cpu.py: in blocks that fit a core's cache, on all cores
+    CuPy, float32       the twins in cuda.py: CUDA kernels, and cuBLAS through a handle that can be captured
     anything else       the reference; so gradients, checked in float64, are checked on the readable form
 
-`use("reference")`, or the environment variable TINYGAN_KERNELS=reference, switches the twins off everywhere.
-`tf32(True)`, or TINYGAN_TF32=1, lets a GPU's products round their factors to TF32; off unless asked for.
+On both, a convolution where it is much cheaper goes by dft.py: products at each frequency, relative error about 1e-6.
+
+`use("reference")`, or the environment variable TINYGAN_KERNELS=reference, switches the twins off everywhere;
+"direct" leaves them on, and has each convolution summed directly. `tf32(True)`, or TINYGAN_TF32=1, lets a GPU's
+products round their factors to TF32; off unless asked for. Direct sums lose least by it, so then dft.py is left out.
 """
 
 import os
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -34,21 +37,21 @@ __all__ = ["use", "tf32", "alone", "sharing", "steady", "changed", "matmul", "ad
            "leaky_relu_d1", "sigmoid", "dropout_mask", "moments", "follow", "normalize", "sums", "project",
            "bce_with_logits", "adam", "conv", "conv_input", "conv_weight"]
 
-_MODES = {"fast": True, "reference": False}
-_fast = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)
+_MODES = {mode: mode for mode in ("fast", "direct", "reference")}
+_mode = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)
 tf32(os.environ.get("TINYGAN_TF32", "0") == "1")
 
 
 def use(mode):
-    """Choose "fast" (the default) or "reference" for all that follows; returns the mode that was in use."""
-    global _fast
-    before, _fast = ("fast" if _fast else "reference"), choose("kind of kernels", mode, _MODES)
+    """Choose "fast" (the default), "direct" or "reference" for all that follows; returns what was in use."""
+    global _mode
+    before, _mode = _mode, choose("kind of kernels", mode, _MODES)
     return before
 
 
 def _where(x):
     """The twins that serve the array x: "cpu", "cuda", or None."""
-    if not _fast or x.dtype != np.float32:
+    if _mode == "reference" or x.dtype != np.float32:
         return None
     if type(x) is np.ndarray:
         return "cpu"
@@ -80,14 +83,20 @@ def bce_with_logits(logits, target):
     return (cuda if plain and _where(logits) == "cuda" else _losses).bce_with_logits(logits, target)
 
 
-_small_conv = {name: _twin(name, _conv) for name in ("conv", "conv_input", "conv_weight")}
+_direct = {name: _twin(name, _conv) for name in ("conv", "conv_input", "conv_weight")}
+
+# The multiplications that dft.py may need at most, of those of direct sums: its copies and small products cost
+# something too. On the CPU measured; on a GPU, where bytes weigh more, estimated.
+_FRUGAL = {"cpu": 0.7, "cuda": 0.3}
 
 
 def _convolution(name, x, W_shape, g, *args):
-    if _where(x) != "cpu":
-        return _small_conv[name](*args)
-    with alone():
-        return (getattr(dft, name) if dft.pays(len(x), W_shape, g) else _small_conv[name])(*args)
+    where = _where(x)
+    cheaper = where and _mode == "fast" and dft.cost(len(x), W_shape, g) < _FRUGAL[where]
+    with alone() if where == "cpu" else nullcontext():
+        if cheaper and not (where == "cuda" and cuda.rounds()):
+            return getattr(dft, name)(*args)
+        return _direct[name](*args)
 
 
 def conv(x, W, g):

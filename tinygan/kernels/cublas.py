@@ -1,4 +1,4 @@
-"""One matrix product, through a handle of our own on the cuBLAS that CuPy has loaded.
+"""Matrix products, through a handle of our own on the cuBLAS that CuPy has loaded.
 
 CuPy refuses its own handle while a CUDA graph is captured. This one has a stream and a workspace of its own for its
 whole life, which is what cuBLAS asks for if the same call is to give the same bits and to be captured.
@@ -38,6 +38,35 @@ def _as_stored(x):
     if x.T.flags.c_contiguous:
         return x.T, _T, x.shape[0]
     return array_module(x).ascontiguousarray(x), _N, x.shape[1]
+
+
+def batched(a, b, out):
+    """a (…, m, k) @ b (…, k, n) -> out (…, m, n): one product, or one for each matrix of a row of them; float32.
+
+    Where a or b is one matrix, it serves all products. All are read and written where they lie: the numbers of a row
+    (or, in a and b, of a column) side by side, rows and matrices anywhere.
+    """
+    xp, (m, n), k, count = array_module(out), out.shape[-2:], a.shape[-1], len(out) if out.ndim == 3 else 1
+    if 0 in (m, k, n):
+        out[...] = 0
+        return
+    (a, op_a, *at_a), (b, op_b, *at_b), (same, op_out, *at_out) = (_as_it_lies(x) for x in (a, b, out))
+    assert same is out and op_out == _N
+    handle = _handle(xp, xp.cuda.Device().id, xp.cuda.get_current_stream().ptr, False)
+    where = lambda x, lead, step: (ctypes.c_void_p(x.data.ptr), lead, ctypes.c_longlong(step))
+    _call(xp, "cublasSgemmStridedBatched", handle, op_b, op_a, n, m, k, ctypes.byref(_ONE), *where(b, *at_b),
+          *where(a, *at_a), ctypes.byref(_ZERO), *where(out, *at_out), count)
+
+
+def _as_it_lies(x):
+    """x, or a copy; whether it is transposed; the distances of its stored rows and of its matrices, in numbers."""
+    row, column = (stride // x.itemsize for stride in x.strides[-2:])
+    step = x.strides[0] // x.itemsize if x.ndim == 3 else 0
+    if column == 1 or x.shape[-1] == 1:
+        return x, _N, row if x.shape[-2] > 1 else x.shape[-1], step
+    if row == 1 or x.shape[-2] == 1:
+        return x, _T, column, step
+    return _as_it_lies(array_module(x).ascontiguousarray(x))
 
 
 @lru_cache(maxsize=None)

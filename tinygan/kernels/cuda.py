@@ -28,6 +28,11 @@ def tf32(on):
     return before
 
 
+def rounds():
+    """Whether products round their factors."""
+    return _tf32
+
+
 def source(file, **constants):
     """The CUDA source in this file of the folder, with integer constants before it."""
     head = "".join(f"#define {name} {value}\n" for name, value in constants.items())

@@ -34,32 +34,33 @@ with it; what is left has stride 1 (`_unstride`).
 
 from contextlib import contextmanager
 from functools import lru_cache
-from math import ceil, prod
+from math import ceil, inf, prod
 from typing import NamedTuple
 
 import numpy as np
 
+from ..backend import array_module
 from ..ops.windows import Geometry
+from . import cublas
 from .parallel import parallel
 from .workspace import kept_of, of_weights, scratch
 
 CHUNK = 128     # samples transformed at a time: what they need stays small, whatever the batch
-FRUGAL = 0.7    # of the reference's multiplications, at most: copies and small products cost something too
 
 
-def pays(n, shape, g):
-    """Whether this way is cheaper for n samples, W of this shape (kh, kw, C, O), windows g."""
-    return _pays(min(n, CHUNK), tuple(shape), g)
+def cost(n, shape, g):
+    """The multiplications of this way over those of direct sums, for n samples, W of this shape (kh, kw, C, O)."""
+    return _cost(min(n, CHUNK), tuple(shape), g)
 
 
 @lru_cache(maxsize=256)
-def _pays(n, shape, g):
+def _cost(n, shape, g):
     direct = prod(g.out) * prod(shape)
     flat, c, o = _unstride(g), shape[2] * prod(g.stride), shape[3]
     if prod(flat.size) > 256:       # the transforms grow with the square of the map
-        return False
+        return inf
     R = prod(_cycle(flat)) * 1.5
-    return R * (c * o + prod(flat.size) * c + prod(flat.out) * o + prod(flat.kernel) * c * o / n) < FRUGAL * direct
+    return R * (c * o + prod(flat.size) * c + prod(flat.out) * o + prod(flat.kernel) * c * o / n) / direct
 
 
 def conv(x, W, g):
@@ -79,16 +80,16 @@ def conv_weight(x, dy, g):
 
 def _run(g, x=None, dy=None, W=None, want=None):
     """The map to "y" or "x" that is wanted; without one, dW. A chunk of samples at a time."""
-    flat, n = _unstride(g), len(dy if x is None else x)
-    A, B, C = _matrices(flat)
+    like = dy if x is None else x
+    n, (A, B, _) = len(like), _matrices(_unstride(g), array_module(like))
     if want is None:
         dV = None
         for part in _chunks(n):
             X, Y = _hat(B, x, part, "x", g), _hat(A, dy, part, "y")
             dV = _add(dV, _products(X.transpose(0, 2, 1), Y, "v" if dV is None else "v of a chunk"))
-        return _kernel_gradient(dV, g, flat, C)
-    V = _kernel(W, g, flat, C)
-    out = np.empty((n, *(g.out if want == "y" else g.size), W.shape[3 if want == "y" else 2]), np.float32)
+        return _kernel_gradient(dV, g)
+    V = _kernel(W, g)
+    out = _fresh((n, *(g.out if want == "y" else g.size), W.shape[3 if want == "y" else 2]), W)
     for part in _chunks(n):
         if want == "y":
             A.transpose(_products(_hat(B, x, part, "x", g), V, "y"), out[part])
@@ -122,8 +123,8 @@ def _forget(name):
 def _products(P, Q, name):
     """The matrix product at each frequency, in the buffer of this name."""
     _forget(name)
-    out = scratch(name, (len(P), P.shape[1], Q.shape[2]))
-    parallel(lambda rows: np.matmul(P[rows], Q[rows], out=out[rows]), len(P))
+    out = _buffer(name, (len(P), P.shape[1], Q.shape[2]), P)
+    _in_parts(lambda rows: _matmul(P[rows], Q[rows], out[rows]), len(P), P)
     return out
 
 
@@ -144,28 +145,28 @@ class _Transform(NamedTuple):
 
     def apply(self, x, name, g=None):
         """The R rows on the pixels of x (N, …P…, c), cut into the phases of g -> (R, N, c), in the buffer `name`."""
-        n, c, k = len(x), x.shape[-1] * (1 if g is None else prod(g.stride)), len(self.rows)
-        out = scratch(name, (k + self.pairs, n, c))
+        n, c, k, xp = len(x), x.shape[-1] * (1 if g is None else prod(g.stride)), len(self.rows), array_module(x)
+        out = _buffer(name, (k + self.pairs, n, c), x)
         p, q, third = self._three(out)
 
         def task(part):
             pixels = _phases(x[part], g).reshape(-1, self.rows.shape[1], c)
-            np.matmul(self.rows, pixels, out=out[:k, part].transpose(1, 0, 2))
-            (np.add if self.sign > 0 else np.subtract)(p[:, part], q[:, part], out=third[:, part])
-        parallel(task, n)
+            _matmul(self.rows, pixels, out[:k, part].transpose(1, 0, 2))
+            (xp.add if self.sign > 0 else xp.subtract)(p[:, part], q[:, part], out=third[:, part])
+        _in_parts(task, n, x)
         return out
 
     def transpose(self, X, out, g=None):
         """The transpose of `apply`: X (R, N, c), overwritten, -> out (N, …P…, c), put together from the phases of g."""
-        k, (p, q, third) = len(self.rows), self._three(X)
+        k, (p, q, third), xp = len(self.rows), self._three(X), array_module(X)
 
         def task(part):
-            p[:, part] += third[:, part]
-            (np.add if self.sign > 0 else np.subtract)(q[:, part], third[:, part], out=q[:, part])
+            xp.add(p[:, part], third[:, part], out=p[:, part])
+            (xp.add if self.sign > 0 else xp.subtract)(q[:, part], third[:, part], out=q[:, part])
             X_rows = X[:k, part].transpose(1, 0, 2)
             with _phases_of(out[part], g) as phases:
-                np.matmul(self.rows.T, X_rows, out=phases.reshape(len(X_rows), -1, X.shape[-1]))
-        parallel(task, len(out))
+                _matmul(self.rows.T, X_rows, phases.reshape(len(X_rows), -1, X.shape[-1]))
+        _in_parts(task, len(out), X)
 
     def _three(self, X):
         k, h = len(self.rows), self.pairs
@@ -178,7 +179,7 @@ def _cycle(g):
 
 
 @lru_cache(maxsize=64)
-def _matrices(g):
+def _matrices(g, xp):
     """A over (OH·OW) and B over (H·W) as transforms, C (R, kh·kw), float32. Rows: real, then k₂, k₃, k₁."""
     lengths = _cycle(g)
     wave = lambda starts, counts, sign: _pair(*(
@@ -190,7 +191,7 @@ def _matrices(g):
     own, other = (np.ravel_multi_index(rows, lengths) for rows in (f, -f % np.array(lengths)[:, None]))
     real, half = own == other, own < other      # one of f and −f; those that are their own partner are real
     (a, b, c), (A, B, C) = ([m[half] for m in (y, x, w)], [m[real].real for m in (y, x, w)])
-    stack = lambda *groups: np.concatenate(groups).astype(np.float32)
+    stack = lambda *groups: xp.asarray(np.concatenate(groups).astype(np.float32))
     return (_Transform(stack(A, 2 * a.imag, -2 * a.real), len(a), -1),
             _Transform(stack(B, b.real, b.imag), len(b), +1),
             stack(C, c.imag - c.real, c.real + c.imag, c.real))
@@ -201,35 +202,39 @@ def _pair(rows, columns):
     return np.einsum("fi,gj->fgij", rows, columns).reshape(len(rows) * len(columns), -1)
 
 
-def _kernel(W, g, flat, C):
-    """V = C w (R, s·s·c, o), a phase of taps at a time; kept while the weights are steady."""
-    shape = (len(C), prod(g.stride), prod(W.shape[2:]))
-    kept = of_weights(W, g, lambda: _kernel_into(np.empty(shape, np.float32), W, g, flat, C))
-    V = _kernel_into(scratch("v", shape), W, g, flat, C) if kept is None else kept
-    return V.reshape(len(C), -1, W.shape[-1])
+def _kernel(W, g):
+    """V = C w (R, s·s·c, o), kept while the weights are steady."""
+    taps = _taps(g, array_module(W))
+    shape = (len(taps[0][1]), len(taps), prod(W.shape[2:]))
+    kept = of_weights(W, g, lambda: _kernel_into(_fresh(shape, W), W, g, taps))
+    V = _kernel_into(_buffer("v", shape, W), W, g, taps) if kept is None else kept
+    return V.reshape(shape[0], -1, W.shape[-1])
 
 
-def _kernel_into(V, W, g, flat, C):
+def _kernel_into(V, W, g, taps):
     W = W.reshape(*g.kernel, -1)
 
     def task(part):
-        for phase, (taps, rows) in enumerate(_taps(g, flat, C)):
-            w = W[taps][..., part]
-            np.matmul(rows, w.reshape(rows.shape[1], w.shape[-1]), out=V[:, phase, part])
-    parallel(task, W.shape[-1])
+        for phase, (own, rows) in enumerate(taps):
+            w = W[own][..., part]
+            _matmul(rows, w.reshape(rows.shape[1], w.shape[-1]), V[:, phase, part])
+    _in_parts(task, W.shape[-1], W)
     return V
 
 
-def _kernel_gradient(dV, g, flat, C):
-    """dW = Cᵀ dV (kh, kw, c, o), a phase of taps at a time."""
-    c, o = dV.shape[1] // prod(g.stride), dV.shape[2]
-    dV, dW = dV.reshape(len(C), -1, c * o), np.empty((*g.kernel, c * o), np.float32)
+def _kernel_gradient(dV, g):
+    """dW = Cᵀ dV (kh, kw, c, o)."""
+    taps = _taps(g, array_module(dV))
+    c, o = dV.shape[1] // len(taps), dV.shape[2]
+    dV, dW = dV.reshape(len(dV), len(taps), c * o), _fresh((*g.kernel, c * o), dV)
 
     def task(part):
-        for phase, (taps, rows) in enumerate(_taps(g, flat, C)):
-            place = dW[taps][..., part]
-            place[...] = (rows.T @ dV[:, phase, part]).reshape(place.shape)
-    parallel(task, c * o)
+        for phase, (own, rows) in enumerate(taps):
+            place = dW[own][..., part]
+            found = _fresh((rows.shape[1], place.shape[-1]), dV)
+            _matmul(rows.T, dV[:, phase, part], found)
+            place[...] = found.reshape(place.shape)
+    _in_parts(task, c * o, dV)
     return dW.reshape(*g.kernel, c, o)
 
 
@@ -247,15 +252,19 @@ def _unstride(g):
     return Geometry(size, kernel, (1, 1), pads, g.out)
 
 
-def _taps(g, flat, C):
-    """For each phase: which taps (rows, columns) of the kernel are its own, and the columns of C of their shifts."""
-    axes = []
+@lru_cache(maxsize=64)
+def _taps(g, xp):
+    """For each phase: which taps are its own (slices of rows and columns), and the columns of C of their shifts.
+
+    V is then a product for each phase: no tap is multiplied by the zeros of another phase's kernel.
+    """
+    axes, flat = [], _unstride(g)
     for k, s, (p, _) in zip(g.kernel, g.stride, g.pads):
         firsts = [(b + p) % s for b in range(s)]
         axes.append([(slice(u, None, s), slice(a, a + len(range(u, k, s))))
                      for u, a in ((u, (u - p) // s - (-p) // s) for u in firsts)])
-    C = C.reshape(len(C), *flat.kernel)
-    return [((u, v), C[:, a, b].reshape(len(C), -1)) for u, a in axes[0] for v, b in axes[1]]
+    C = _matrices(flat, np)[2].reshape(-1, *flat.kernel)
+    return [((u, v), xp.asarray(C[:, a, b].reshape(len(C), -1))) for u, a in axes[0] for v, b in axes[1]]
 
 
 def _phases(x, g):
@@ -264,10 +273,10 @@ def _phases(x, g):
         return x
     (h, w), (s, t), (n, c) = _unstride(g).size, g.stride, (len(x), x.shape[-1])
     if (h * s, w * t) != g.size:
-        padded = np.zeros((n, h * s, w * t, c), x.dtype)
+        padded = array_module(x).zeros((n, h * s, w * t, c), dtype=x.dtype)
         padded[:, :g.size[0], :g.size[1]] = x
         x = padded
-    out = scratch("phases", (n, h, w, s, t, c))
+    out = _buffer("phases", (n, h, w, s, t, c), x)
     out[...] = x.reshape(n, h, s, w, t, c).transpose(0, 1, 3, 2, 4, 5)
     return out.reshape(n, h, w, -1)
 
@@ -279,10 +288,29 @@ def _phases_of(out, g):
         yield out
         return
     (h, w), (s, t), (n, c) = _unstride(g).size, g.stride, (len(out), out.shape[-1])
-    phases = scratch("phases", (n, h, w, s, t, c))
+    phases = _buffer("phases", (n, h, w, s, t, c), out)
     yield phases
     apart = phases.transpose(0, 1, 3, 2, 4, 5)      # (n, h, s, w, t, c)
     if (h * s, w * t) == g.size:
         out.reshape(apart.shape)[...] = apart
     else:
         out[...] = apart.reshape(n, h * s, w * t, c)[:, :g.size[0], :g.size[1]]
+
+
+# Where the arrays live. A device has memory and threads of its own to see to.
+
+def _fresh(shape, like):
+    return array_module(like).empty(shape, dtype=like.dtype)
+
+
+def _buffer(name, shape, like):
+    return scratch(name, shape) if type(like) is np.ndarray else _fresh(shape, like)
+
+
+def _in_parts(task, n, like):
+    parallel(task, n) if type(like) is np.ndarray else task(slice(0, n))
+
+
+def _matmul(a, b, out):
+    """a @ b, of each pair of matrices, into this view."""
+    np.matmul(a, b, out=out) if type(out) is np.ndarray else cublas.batched(a, b, out)

@@ -8,6 +8,8 @@ from math import prod
 
 import numpy as np
 
+from ..backend import array_module
+
 _held = threading.local()       # each thread has its own: two of them never write into one buffer
 
 
@@ -71,7 +73,7 @@ def steady():
 def changed(vector):
     """The numbers of this vector are others now: forget what was made of the arrays within it."""
     weights = getattr(_held, "weights", None) or {}
-    for key in [key for key, (W, _) in weights.items() if np.may_share_memory(W, vector)]:
+    for key in [key for key, (W, _) in weights.items() if array_module(vector).may_share_memory(W, vector)]:
         del weights[key]
 
 
