@@ -60,7 +60,7 @@ def _cost(n, shape, g):
     if prod(flat.size) > 256:       # the transforms grow with the square of the map
         return inf
     R = prod(_cycle(flat)) * 1.5
-    return R * (c * o + prod(flat.size) * c + prod(flat.out) * o + prod(flat.kernel) * c * o / n) / direct
+    return R * (c * o + prod(flat.size) * c + prod(flat.out) * o + prod(shape) / n) / direct
 
 
 def conv(x, W, g):
