@@ -34,7 +34,7 @@ from .parallel import alone
 from .workspace import changed, sharing, steady
 
 __all__ = ["use", "tf32", "alone", "sharing", "steady", "changed", "matmul", "add_bias", "multiply", "leaky_relu",
-           "leaky_relu_d1", "sigmoid", "dropout_mask", "moments", "follow", "normalize", "sums", "project",
+           "leaky_relu_d1", "sigmoid", "dropout", "moments", "follow", "normalize", "sums", "project",
            "bce_with_logits", "adam", "conv", "conv_input", "conv_weight"]
 
 _MODES = {mode: mode for mode in ("fast", "direct", "reference")}
@@ -71,7 +71,7 @@ def _twin(name, reference, at=0):
 
 matmul, add_bias, multiply = (_twin(name, _products) for name in ("matmul", "add_bias", "multiply"))
 leaky_relu, leaky_relu_d1, sigmoid = (_twin(name, _pointwise) for name in ("leaky_relu", "leaky_relu_d1", "sigmoid"))
-dropout_mask = _twin("dropout_mask", _random, at=1)
+dropout = _twin("dropout", _random, at=1)
 moments, follow, normalize, sums, project = (
     _twin(name, _norm) for name in ("moments", "follow", "normalize", "sums", "project"))
 adam = _twin("adam", _adam)

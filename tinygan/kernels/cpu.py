@@ -113,22 +113,23 @@ def leaky_relu_d1(t, x, slope):
     return y
 
 
-def dropout_mask(key, x, rate):
-    """The float mask of ops/random.py: 1/(1 − rate) where an element stays, else 0; the same bits."""
-    mask, limit = np.empty(x.shape, x.dtype), threshold(1 - rate)
+def dropout(key, x, rate):
+    """y = x·mask, and the mask, with the same bits as in ops/random.py."""
+    y, mask, limit = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), threshold(1 - rate)
     if limit == 2**16:
         mask[...] = 1
-        return mask
-    out, scale = mask.reshape(-1), x.dtype.type(1 / (1 - rate))
+        return x, mask
+    flat, out, masks, scale = x.reshape(-1), y.reshape(-1), mask.reshape(-1), x.dtype.type(1 / (1 - rate))
 
     def rule(i):    # over counters, each of which serves two elements
         counter, spare = (scratch(name, (i.stop - i.start,), np.uint32) for name in ("counter", "spare"))
         np.copyto(counter, np.arange(i.start, i.stop, dtype=np.uint32))
         two = slice(2 * i.start, min(2 * i.stop, x.size))
         bits = scramble(counter, key, spare).view(np.uint16)[:two.stop - two.start]
-        np.multiply(bits < limit, scale, out=out[two])
+        np.multiply(bits < limit, scale, out=masks[two])
+        np.multiply(flat[two], masks[two], out=out[two])
     blocks(rule, (x.size + 1) // 2, 2)
-    return mask
+    return y, mask
 
 
 def add_bias(y, b, slope=1):

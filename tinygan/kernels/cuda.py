@@ -157,11 +157,11 @@ def sigmoid(x):
     return y
 
 
-def dropout_mask(key, x, rate):
-    """The float mask of ops/random.py: 1/(1 − rate) where an element stays, else 0; the same bits."""
-    key, mask = array_module(x).asarray(key, dtype="uint32"), _like(x)
-    _launch("dropout_mask", -(-x.size // 2), mask, key, threshold(1 - rate), float(1 / (1 - rate)), x.size)
-    return mask
+def dropout(key, x, rate):
+    """y = x·mask, and the mask, with the same bits as in ops/random.py."""
+    key, x, y, mask = array_module(x).asarray(key, dtype="uint32"), *_dense(x), _like(x), _like(x)
+    _launch("dropout", -(-x.size // 2), x, y, mask, key, threshold(1 - rate), float(1 / (1 - rate)), x.size)
+    return y, mask
 
 
 # Batch normalisation, on the rows (n, c) of an array.

@@ -40,15 +40,17 @@ KERNEL bce_with_logits(const float* logits, float* terms, float* d, float t, flo
 }
 
 // Bits of counter i under a key of two words (ops/random.py); each word serves two elements, sixteen bits each.
-KERNEL dropout_mask(float* mask, const unsigned* key, unsigned limit, float scale, unsigned n) {
+KERNEL dropout(const float* x, float* y, float* mask, const unsigned* key, unsigned limit, float scale, unsigned n) {
     EACH(i, n / 2 + n % 2);
-    unsigned x = i ^ key[0];
-    x ^= x >> 17; x *= 0xED5AD4BBu; x ^= key[1];
-    x ^= x >> 11; x *= 0xAC4C1B51u;
-    x ^= x >> 15; x *= 0x31848BABu;
-    x ^= x >> 14;
-    mask[2 * i] = (x & 0xFFFFu) < limit ? scale : 0.0f;
-    if (2 * i + 1 < n) mask[2 * i + 1] = (x >> 16) < limit ? scale : 0.0f;
+    unsigned bits = i ^ key[0];
+    bits ^= bits >> 17; bits *= 0xED5AD4BBu; bits ^= key[1];
+    bits ^= bits >> 11; bits *= 0xAC4C1B51u;
+    bits ^= bits >> 15; bits *= 0x31848BABu;
+    bits ^= bits >> 14;
+    for (unsigned j = 2 * i; j < n && j < 2 * i + 2; j++, bits >>= 16) {
+        mask[j] = (bits & 0xFFFFu) < limit ? scale : 0.0f;
+        y[j] = x[j] * mask[j];
+    }
 }
 
 // Adam on θ. What changes from step to step, the rate and both bias corrections, is read from the device, so that a

@@ -25,11 +25,12 @@ class Dropout(Affine):
         self.rate = float(rate)
         super().__init__()
 
-    def prepare(self, x, train, rng):
+    def forward(self, x, train=True, rng=None):
         self.expect(x, "N", ...)
         if not train or self.rate == 0:
-            return None
-        return kernels.dropout_mask(draw_key(generator(rng), name_of(x)), x, self.rate)
+            return x, (x, None)
+        y, mask = kernels.dropout(draw_key(generator(rng), name_of(x)), x, self.rate)
+        return y, (x, mask)
 
     def map(self, x, mask):
         return x if mask is None else kernels.multiply(x, mask)

@@ -54,8 +54,8 @@ def bernoulli(key, shape, p, backend="numpy"):
     return (bits.view("uint16")[:size] < limit).reshape(shape)
 
 
-def dropout_mask(key, x, rate):
-    """What dropout multiplies x by: 1/(1 − rate) with probability 1 − rate, else 0; of x's shape and dtype."""
+def dropout(key, x, rate):
+    """y = x·mask, and the mask: 1/(1 − rate) with probability 1 − rate, else 0; of x's shape and dtype."""
     mask = bernoulli(key, x.shape, 1 - rate, name_of(x)).astype(x.dtype)
     mask *= 1 / (1 - rate)
-    return mask
+    return x * mask, mask
