@@ -1,4 +1,4 @@
-"""Convolution by frequencies against the reference, on every geometry that hypothesis thinks of."""
+"""Convolution by frequencies, and by direct sums in threads, against the reference, on every geometry imaginable."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinygan import kernels
 from tinygan.errors import ConfigError, ShapeError
-from tinygan.kernels import dft, workspace
+from tinygan.kernels import cpu, dft, workspace
 from tinygan.ops import conv as reference
 from tinygan.ops.windows import geometry
 
@@ -37,9 +37,12 @@ def test_equal_to_the_reference_on_any_geometry(size, kernel, stride, padding, n
     except ShapeError:
         return
     for rule, arrays in _arrays(g, n, c, o, np.random.default_rng(0)).items():
-        got, exact = (getattr(m, rule)(*arrays, g) for m in (dft, reference))
-        assert got.shape == exact.shape and got.dtype == np.float32
-        np.testing.assert_allclose(got, exact, rtol=0, atol=2e-5 * max(1, np.abs(exact).max()))
+        exact = getattr(reference, rule)(*arrays, g)
+        for way in (dft, cpu):
+            with kernels.alone():       # in a thread for each core
+                got = getattr(way, rule)(*arrays, g)
+            assert got.shape == exact.shape and got.dtype == np.float32
+            np.testing.assert_allclose(got, exact, rtol=0, atol=2e-5 * max(1, np.abs(exact).max()))
 
 
 @pytest.mark.parametrize("rule", RULES)
