@@ -10,7 +10,8 @@ dropout masks the losses and all updated weights must agree. Then they take turn
 training, the first of each turn not counted: after a step of one side its threads still spin for a while, waiting for
 more, and its data fill the cache. The ratio is that of the medians. PyTorch runs as it is fastest here: the better of
 its two memory formats, fused Adam, all cores, on the GPU cuDNN's choice by trial. Precision is the same on both sides:
-float32 throughout, or TF32 products with --tf32.
+float32 throughout, or TF32 products with --tf32. NumPy's OpenBLAS chooses kernels for the CPU that it finds, unless
+OPENBLAS_CORETYPE in the environment tells it which; the results say so.
 
 PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
 here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
@@ -18,6 +19,7 @@ here is tinygan's seen in a mirror (images and weights flipped along both axes),
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -275,7 +277,8 @@ def hardware(device="cpu"):
                    if line.startswith("model name"))
     except (OSError, StopIteration):
         cpu = platform.processor() or platform.machine()
-    return {"cpu": cpu, "cores": torch.get_num_threads(), "numpy": np.__version__, "torch": torch.__version__,
+    return {"cpu": cpu, "cores": torch.get_num_threads(), "openblas": os.environ.get("OPENBLAS_CORETYPE", "own choice"),
+            "numpy": np.__version__, "torch": torch.__version__,
             "python": platform.python_version()} | ({"gpu": backend.describe("cupy")} if device == "cuda" else {})
 
 
