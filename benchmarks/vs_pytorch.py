@@ -11,7 +11,7 @@ training, the first of each turn not counted: after a step of one side its threa
 more, and its data fill the cache. The ratio is that of the medians. PyTorch runs as it is fastest here: the better of
 its two memory formats, fused Adam, all cores, on the GPU cuDNN's choice by trial. Precision is the same on both sides:
 float32 throughout, or TF32 products with --tf32. NumPy's OpenBLAS chooses kernels for the CPU that it finds, unless
-OPENBLAS_CORETYPE in the environment tells it which; the results say so.
+OPENBLAS_CORETYPE in the environment tells it which, as PyTorch's are not told; the results name them.
 
 PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
 here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
@@ -19,8 +19,6 @@ here is tinygan's seen in a mirror (images and weights flipped along both axes),
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -31,7 +29,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tinygan import GAN, backend, kernels, models
+from tinygan import GAN, backend, bench, kernels, models
 from tinygan.layers import (BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh)
 
 LATENT, LR, BETA1 = 100, 2e-4, 0.5
@@ -272,14 +270,8 @@ def _resident():
 
 
 def hardware(device="cpu"):
-    try:
-        cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                   if line.startswith("model name"))
-    except (OSError, StopIteration):
-        cpu = platform.processor() or platform.machine()
-    return {"cpu": cpu, "cores": torch.get_num_threads(), "openblas": os.environ.get("OPENBLAS_CORETYPE", "own choice"),
-            "numpy": np.__version__, "torch": torch.__version__,
-            "python": platform.python_version()} | ({"gpu": backend.describe("cupy")} if device == "cuda" else {})
+    found = bench.hardware() | {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    return {key: value for key, value in found.items() if device == "cuda" or not key.endswith("gpu")}
 
 
 def _measure(model, batch, args, graph):

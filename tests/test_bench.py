@@ -1,12 +1,17 @@
 """Timing: figures that hang together. No test here depends on how fast anything is."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from tinygan import bench, cli
 from tinygan.errors import ConfigError
+from tinygan.kernels.parallel import core
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +26,13 @@ def test_rows_and_hardware(results):
         assert 0 < row["q25_s"] <= row["median_s"] <= row["q75_s"]
     assert {"cpu", "cores", "threads", "numpy", "python"} <= set(results["hardware"])
     json.dumps(results)
+
+
+@pytest.mark.skipif(not core() or platform.machine() not in ("x86_64", "AMD64"), reason="no OpenBLAS for x86 here")
+def test_says_which_kernels_the_products_run_on():
+    told = subprocess.run([sys.executable, "-c", "from tinygan import bench; print(bench.blas())"],
+                          env=os.environ | {"OPENBLAS_CORETYPE": "Nehalem"}, capture_output=True, text=True).stdout
+    assert "kernels for Nehalem as OPENBLAS_CORETYPE says" in told and core() in bench.blas()
 
 
 def test_a_layer_takes_all_of_its_pass():

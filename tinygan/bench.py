@@ -20,6 +20,7 @@ import numpy as np
 from . import backend, models
 from .errors import ConfigError
 from .gan import GAN
+from .kernels.parallel import core
 from .layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D, Tanh,
                      UpSampling2D)
 from .layers.base import Affine
@@ -52,13 +53,21 @@ def hardware():
             cpu = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
     except (OSError, StopIteration):
         cpu = platform.processor() or platform.machine()
-    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     found = {"cpu": cpu, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
              "threads": os.environ.get("OMP_NUM_THREADS") or os.environ.get("OPENBLAS_NUM_THREADS") or "all",
-             "numpy": np.__version__, "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+             "numpy": np.__version__, "blas": blas(),
              "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     reason = backend.why_not("cupy")
     return found | ({"gpu": backend.describe("cupy")} if reason is None else {"no gpu": reason})
+
+
+def blas():
+    """What NumPy's products run on, such as "scipy-openblas 0.3.31, kernels for Haswell as OPENBLAS_CORETYPE says"."""
+    library = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+    text = f"{library.get('name', 'unknown BLAS')} {library.get('version', '')}".strip()
+    if core():
+        text += f", kernels for {core()}" + " as OPENBLAS_CORETYPE says" * ("OPENBLAS_CORETYPE" in os.environ)
+    return text
 
 
 def clock(call, name, seconds=0.3, least=3):

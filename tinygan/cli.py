@@ -343,10 +343,10 @@ def _bench(args):
 
 
 def _info(args):
+    from . import bench
     print(f"tinygan    {__version__}\npython     {platform.python_version()} on {platform.platform()}")
     print(f"processors {os.cpu_count()}")
-    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
-    print(f"numpy      {np.__version__}, {blas.get('name', 'unknown BLAS')} {blas.get('version', '')}")
+    print(f"numpy      {np.__version__}, {bench.blas()}")
     for name in backend.names():
         reason = backend.why_not(name)
         print(f"backend    {name}: {'usable' if reason is None else f'not usable: {reason}'}")

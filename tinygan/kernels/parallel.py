@@ -16,6 +16,7 @@ import ctypes
 import os
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -30,26 +31,33 @@ _alone = False
 
 
 @lru_cache(maxsize=None)
-def _blas():
-    """(get, set) the number of OpenBLAS's threads, of the library that NumPy's wheel brings; None if not found."""
+def openblas(name, restype=ctypes.c_int):
+    """The function of this name of the OpenBLAS that NumPy's wheel brings; None if it is not found."""
     home = Path(np.__file__).parent
     for path in [*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]:
         try:
             library = ctypes.CDLL(str(path))
         except OSError:
             continue
-        for prefix in ("scipy_openblas", "openblas"):
-            for suffix in ("64_", ""):
-                names = [f"{prefix}_{verb}_num_threads{suffix}" for verb in ("get", "set")]
-                if all(hasattr(library, name) for name in names):
-                    return tuple(getattr(library, name) for name in names)
+        for prefix, suffix in product(("scipy_openblas", "openblas"), ("64_", "")):
+            function = getattr(library, f"{prefix}_{name}{suffix}", None)
+            if function:
+                function.restype = restype
+                return function
     return None
+
+
+def core():
+    """The processor that OpenBLAS has chosen, or was told, to have ("Haswell", "SkylakeX", …); None if not found."""
+    get = openblas("get_corename", ctypes.c_char_p)
+    return get().decode() if get else None
 
 
 @lru_cache(maxsize=None)
 def threads():
     """How many parts work at the same time."""
-    return _blas()[0]() if _blas() else 1
+    get = openblas("get_num_threads")
+    return get() if get else 1
 
 
 @lru_cache(maxsize=None)
@@ -78,8 +86,7 @@ def alone():
         yield
         return
     keep()
-    get, put = _blas()
-    before = get()
+    before, put = openblas("get_num_threads")(), openblas("set_num_threads")
     put(1)
     _alone = True
     try:
