@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygan import backend, bench
+from tinygan import backend, bench, plots
 
 # What grows, and what stands still meanwhile; all on the `dcgan`.
 SERIES = {
@@ -80,13 +80,11 @@ def _plot(results):
     for column, (name, rows) in enumerate(results["series"].items()):
         for row_of_axes, (cost, label, factor) in enumerate([("median_s", "ms a step", 1e3), ("memory_mib", "MiB", 1)]):
             ax = axes[row_of_axes, column]
-            ax.loglog([row[name] for row in rows], [factor * row[cost] for row in rows], "o-")
+            ax.plot([row[name] for row in rows], [factor * row[cost] for row in rows], "o-")
+            plots.log_axes(ax, [row[name] for row in rows])
             ax.set_title(f"{label} ~ {name}^{results['exponents'][name][cost]:.2f}", fontsize=10)
             ax.set_xlabel(name)
             ax.set_ylabel(label)
-            ax.set_xticks([row[name] for row in rows], [f"{row[name]:g}" for row in rows])
-            ax.minorticks_off()
-            ax.grid(True, alpha=0.25)
     return fig
 
 

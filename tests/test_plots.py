@@ -1,6 +1,8 @@
 """Pictures: what is drawn is where it should be."""
 
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from tinygan import data, plots
@@ -43,3 +45,13 @@ def test_smooth_is_the_running_mean():
     values = np.arange(100.0)
     np.testing.assert_allclose(plots.smooth(values, 0.04)[[0, 1, 50]], [0, 0.5, 48.5])
     np.testing.assert_allclose(plots.smooth(np.array([3.0])), [3])
+
+
+@pytest.mark.parametrize("low, high", [(11, 18), (0.3, 0.31), (1, 10), (0.02, 700), (5, 5)])
+def test_a_logarithmic_axis_can_be_read(low, high):
+    ax = Figure().subplots()
+    ax.plot([1, 4], [low, high])
+    plots.log_axes(ax, [1, 4])
+    ticks = ax.get_yticks()
+    assert len(ticks) >= 2 and ticks[0] <= low and ticks[-1] >= high and ax.get_ylim() == (ticks[0], ticks[-1])
+    assert [float(label.get_text()) for label in ax.get_yticklabels()] == pytest.approx(ticks)

@@ -122,18 +122,28 @@ def bench(results, path):
             line = sorted((row["batch"], 1e6 * row["median_s"] / row["batch"]) for row in rows
                           if row["what"] == name and row["backend"] == backend)
             if line:
-                ax.loglog(*zip(*line), "o-", color=colour, label=backend, markersize=3)
+                ax.plot(*zip(*line), "o-", color=colour, label=backend, markersize=3)
+        log_axes(ax, sorted({row["batch"] for row in rows}))
         ax.set_title(name, fontsize=9)
-        batches = sorted({row["batch"] for row in rows})
-        ax.set_xticks(batches, [str(batch) for batch in batches])
-        ax.minorticks_off()
-        ax.grid(True, which="major", alpha=0.3)
         ax.set_xlabel("batch", fontsize=8)
         ax.set_ylabel("µs a sample", fontsize=8)
         ax.tick_params(labelsize=7)
         ax.legend(fontsize=7)
     with atomic(path) as file:
         fig.savefig(file, format="png")
+
+
+def log_axes(ax, sizes):
+    """Both axes logarithmic, and to be read: ticks at these sizes, and up the side at 1, 2 and 5 of each decade,
+    from the last below what has been drawn to the first above it."""
+    low, high = ax.dataLim.intervaly
+    ticks = [m * 10.0**k for k in range(int(np.log10(low)) - 1, int(np.log10(high)) + 2) for m in (1, 2, 5)]
+    ticks = ticks[np.searchsorted(ticks, low, "right") - 1:np.searchsorted(ticks, high, "right") + 1]
+    ax.set(xscale="log", yscale="log", ylim=(ticks[0], ticks[-1]))
+    ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.grid(alpha=0.3)
 
 
 def side_by_side(runs, path):
