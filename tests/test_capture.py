@@ -96,6 +96,18 @@ def test_another_batch_size_is_another_graph(device):
 
 
 @device
+def test_only_what_is_recorded_lives_in_the_memory_of_graphs(device):
+    """A replay writes over all that its pool had free; a step that runs as it is leaves things that stay."""
+    xp, pools = backend.get(device), []
+    captured = Captured(lambda x: pools.append(xp.cuda.get_allocator()) or {"y": x + 1}, device)
+    outside, results = xp.cuda.get_allocator(), []
+    for i in range(8):
+        results.append(captured(xp.full(2 + i // 4, i, dtype="float32"))["y"])
+    assert [pool == outside for pool in pools] == [True, False] * 2 and pools[1] == pools[3]
+    assert [float(y[0]) for y in results] == [i + 1 for i in range(8)]
+
+
+@device
 def test_what_a_step_draws_crosses_in_one_copy(device, monkeypatch):
     gan, xp, copies = _game("plain dcgan", device, True), backend.get(device), []
     asarray = xp.asarray

@@ -8,8 +8,12 @@ does all of them, on the same memory. So whatever differs from step to step must
     noise, keys, rates, …     all that the step draws by `backend.fresh` and `backend.scalars`: each is drawn again on
                               the host, in the same order, and sent to where the step reads it
 
-What the step draws is thus the same, bit for bit, with and without capture.
+What the step draws is thus the same, bit for bit, with and without capture. What its code only looks at, such as
+`gan.clip` or the kind of kernels, stays as it was when the step was recorded.
 """
+
+import gc
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,8 +27,9 @@ ALIGNED = 256       # bytes: so that each array begins as one of its own would
 class Captured:
     """function(*arrays) -> dict of arrays, on the backend `name`, as a graph.
 
-    The first call with arrays of new shapes runs the function as it is, which makes all that it makes only once
-    (kernels, an optimiser's slots); the second captures it; from then on it is replayed. The results are copies.
+    The first call with arrays of new shapes runs the function as it is, in memory that no graph writes to, since it
+    makes what stays (kernels, an optimiser's slots); the second captures it; from then on it is replayed. The results
+    are copies.
     Raises BackendError for a backend without graphs, and for a function that waits for the device half-way or takes
     something from the host past `backend.fresh`.
     """
@@ -33,8 +38,7 @@ class Captured:
         self.function, self.name, self.xp = function, name, backend.get(name)
         if not hasattr(self.xp, "cuda"):
             raise BackendError(f"expected a backend with CUDA graphs to capture a step, got {name!r}; use \"cupy\"")
-        self._stream = self.xp.cuda.Stream()       # one that waits for the default stream, and that one for it
-        self._pool = self.xp.cuda.MemoryPool()     # memory that nobody else is given while the graph lives
+        self._stream, self._pool = _common(self.xp, self.xp.cuda.Device().id)
         self._seen = {}
 
     def __call__(self, *arrays):
@@ -42,8 +46,7 @@ class Captured:
         with self._stream:
             if shapes not in self._seen:
                 self._seen[shapes] = None
-                with self.xp.cuda.using_allocator(self._pool.malloc):
-                    return self.function(*arrays)
+                return self.function(*arrays)
             if self._seen[shapes] is None:
                 self._seen[shapes] = _Graph(self, arrays)
             return self._seen[shapes].replay(arrays)
@@ -52,21 +55,32 @@ class Captured:
         """Capture the function on copies of these arrays -> the graph, the copies, the results."""
         with self.xp.cuda.using_allocator(self._pool.malloc):
             places = [x.copy() for x in arrays]
+            gc.collect()        # what dies in the middle of a capture, a graph say, would spoil it
             self._stream.begin_capture()
             try:
                 with backend.recording(inbox.take):
                     results = self.function(*places)
+                return self._stream.end_capture(), places, results
             except Exception as error:
                 self._abandon()
                 raise BackendError(f"the step cannot be captured: {type(error).__name__}: {error}; train without "
                                    f"capture") from error
-            return self._stream.end_capture(), places, results
 
     def _abandon(self):
         try:
             self._stream.end_capture()
         except Exception:       # what CUDA says of a capture that has failed already
             pass
+
+
+@lru_cache(maxsize=None)
+def _common(xp, device):
+    """The stream and the memory of all graphs of a device.
+
+    They are replayed one after another on that stream, and each writes what it reads, but for arrays that it holds: so
+    the same memory may serve them all, and a graph that is gone leaves it to the next. Nobody else is given any of it.
+    """
+    return xp.cuda.Stream(), xp.cuda.MemoryPool()   # the stream waits for the default one, and that one for it
 
 
 class _Graph:

@@ -191,9 +191,20 @@ class Stream:
 _null = Stream()
 
 
-@contextmanager
-def _using_allocator(allocator):
-    yield
+class MemoryPool:
+    """cupy.cuda.MemoryPool: only known by its name; memory is the host's."""
+
+    allocator = None
+
+    def malloc(self, size):
+        raise NotImplementedError
+
+    @classmethod
+    @contextmanager
+    def using(cls, allocator):
+        before, cls.allocator = cls.allocator, allocator
+        yield
+        cls.allocator = before
 
 
 module.RawModule = RawModule
@@ -201,7 +212,7 @@ module.cuda = SimpleNamespace(
     Stream=Stream, get_current_stream=lambda: Stream.current or _null, Device=lambda: SimpleNamespace(id=0),
     device=SimpleNamespace(get_cublas_handle=_load_cublas), alloc=lambda size: SimpleNamespace(ptr=1, size=size),
     runtime=SimpleNamespace(runtimeGetVersion=lambda: 1000 * VERSION),
-    MemoryPool=lambda: SimpleNamespace(malloc=None), using_allocator=_using_allocator)
+    MemoryPool=MemoryPool, using_allocator=MemoryPool.using, get_allocator=lambda: MemoryPool.allocator)
 backend.register("emulated", module)
 
 here = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")

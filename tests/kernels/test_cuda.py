@@ -15,7 +15,7 @@ from tinygan.kernels import cublas, cuda, dft
 from tinygan.ops import adam, conv, losses, norm, pointwise, products, random
 from tinygan.ops.windows import geometry
 
-SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (300, 130)]
+SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (300, 130), (1025, 3)]   # rows within a block, in blocks, in blocks of blocks
 
 
 @pytest.fixture(params=DEVICES)
@@ -129,6 +129,7 @@ def test_batch_norm_op_by_op(device, shape, rng):
         _same(device, norm, "normalize", x, mean, s, gamma, beta, slope, rtol=1e-5, scale=1)
     xhat = norm.normalize(x, mean, s, gamma, beta)[1]
     _same(device, norm, "sums", t, xhat, rtol=1e-5)
+    _same(device, products, "sum_rows", t, rtol=1e-5)
     totals = norm.sums(t, xhat)
     reference = norm.project(t, xhat, gamma / s, totals)
     twin = cuda.project(*[_there(a, device) for a in (t, xhat, gamma / s)], [_there(a, device) for a in totals])

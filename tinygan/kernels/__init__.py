@@ -33,8 +33,8 @@ from .cuda import tf32
 from .parallel import alone
 from .workspace import changed, sharing, steady
 
-__all__ = ["use", "tf32", "alone", "sharing", "steady", "changed", "matmul", "add_bias", "multiply", "leaky_relu",
-           "leaky_relu_d1", "sigmoid", "dropout", "moments", "follow", "normalize", "sums", "project",
+__all__ = ["use", "tf32", "alone", "sharing", "steady", "changed", "matmul", "add_bias", "sum_rows", "multiply",
+           "leaky_relu", "leaky_relu_d1", "sigmoid", "dropout", "moments", "follow", "normalize", "sums", "project",
            "bce_with_logits", "adam", "conv", "conv_input", "conv_weight"]
 
 _MODES = {mode: mode for mode in ("fast", "direct", "reference")}
@@ -69,7 +69,8 @@ def _twin(name, reference, at=0):
     return op
 
 
-matmul, add_bias, multiply = (_twin(name, _products) for name in ("matmul", "add_bias", "multiply"))
+matmul, add_bias, sum_rows, multiply = (
+    _twin(name, _products) for name in ("matmul", "add_bias", "sum_rows", "multiply"))
 leaky_relu, leaky_relu_d1, sigmoid = (_twin(name, _pointwise) for name in ("leaky_relu", "leaky_relu_d1", "sigmoid"))
 dropout = _twin("dropout", _random, at=1)
 moments, follow, normalize, sums, project = (

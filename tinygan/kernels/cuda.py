@@ -5,7 +5,6 @@ which threads run: the same numbers give the same bits. Kernels are compiled onc
 """
 
 from functools import lru_cache
-from math import isqrt
 from pathlib import Path
 
 import numpy as np      # the scalars that a kernel takes
@@ -17,6 +16,7 @@ from .cublas import gemm
 from .workspace import shared
 
 THREADS = 256           # in a block: any multiple of 32 would do for kernels that only move numbers
+FAN = 32                # rows that one thread adds: enough threads for the whole device, and few rounds of them
 _tf32 = False
 _here = Path(__file__).parent
 
@@ -54,9 +54,8 @@ def _launch(name, n, *args, file="device.cu", constants=()):
     if n >= 2**31:
         raise ShapeError(f"expected fewer than 2³¹ numbers for one kernel, got {n}; use a smaller batch")
     xp = array_module(args[0])
-    scalar = {int: np.uint32, float: np.float32}
-    _kernel(xp, name, file, constants)((-(-n // THREADS),), (THREADS,),
-                                       tuple(scalar[type(a)](a) if type(a) in scalar else a for a in args))
+    scalar = lambda a: np.uint32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float) else a
+    _kernel(xp, name, file, constants)((-(-n // THREADS),), (THREADS,), tuple(scalar(a) for a in args))
 
 
 def _dense(*arrays):
@@ -164,16 +163,37 @@ def dropout(key, x, rate):
     return y, mask
 
 
-# Batch normalisation, on the rows (n, c) of an array.
+# Sums over the rows (n, C) of an array (…, C), as a tree.
+
+def sum_rows(x):
+    """Σ x over all axes but the last."""
+    return _total(*_dense(x))
+
+
+def _total(x, scale=1.0):
+    """scale·Σ x, (C,). x dense."""
+    while x.size // x.shape[-1] > FAN:
+        x = _blocks("sum_rows", x, 1.0)
+    return _blocks("sum_rows", x, scale)[0]
+
+
+def _blocks(name, x, other, width=1):
+    """What this kernel makes of each block of FAN rows: (blocks, width·C)."""
+    c = x.shape[-1]
+    n = x.size // c
+    blocks = -(-n // FAN)
+    out = array_module(x).empty((blocks, width * c), dtype=x.dtype)
+    _launch(name, blocks * c, x, other, out, FAN, n, c, blocks)
+    return out
+
+
+# Batch normalisation.
 
 def moments(x):
     """Mean and biased variance of x over all axes but the last."""
-    x, (n, c, rows, blocks) = *_dense(x), _blocks(x)
-    xp = array_module(x)
-    part, out = xp.empty((2, blocks, c), dtype=x.dtype), xp.empty((2, c), dtype=x.dtype)
-    _launch("block_moments", blocks * c, x, part[0], part[1], rows, n, c, blocks)
-    _launch("merge_moments", c, part[0], part[1], out[0], out[1], rows, n, c, blocks)
-    return out[0], out[1]
+    x, share = *_dense(x), x.shape[-1] / x.size
+    mean = _total(x, share)
+    return mean, _total(_blocks("sum_squares", x, mean), share)
 
 
 def follow(running, batch, momentum, factor=1.0):
@@ -191,12 +211,8 @@ def normalize(x, mean, s, gamma, beta, slope=1):
 
 def sums(t, xhat):
     """Σ t and Σ x̂t over all axes but the last."""
-    t, xhat, (n, c, rows, blocks) = *_dense(t, xhat), _blocks(t)
-    xp = array_module(t)
-    part, out = xp.empty((2, blocks, c), dtype=t.dtype), xp.empty((2, c), dtype=t.dtype)
-    _launch("block_sums", blocks * c, t, xhat, part[0], part[1], rows, n, c, blocks)
-    _launch("merge_sums", c, part[0], part[1], out[0], out[1], c, blocks)
-    return out[0], out[1]
+    both = _total(_blocks("sum_products", *_dense(t, xhat), width=2)).reshape(2, -1)
+    return both[0], both[1]
 
 
 def project(t, xhat, scale, totals):
@@ -205,14 +221,6 @@ def project(t, xhat, scale, totals):
     c = t.shape[-1]
     _launch("project", t.size, t, xhat, scale, *_dense(*totals), out, float(t.size // c), c, t.size)
     return out
-
-
-def _blocks(x):
-    """n rows, c columns, and how many rows are a block, how many blocks there are."""
-    c = x.shape[-1]
-    n = x.size // c
-    rows = isqrt(n - 1) + 1
-    return n, c, rows, -(-n // rows)
 
 
 # Losses and Adam.

@@ -1,4 +1,4 @@
-// The ops of a training step on a GPU, float32. A thread serves one number, or one column of a block of rows.
+// The ops of a training step on a GPU, float32. A thread serves one number, or one column of a few rows.
 //
 // No thread waits for another, and no two write to one place: results do not depend on the order in which threads run,
 // and this very source also compiles as C++, where a loop stands in for the threads (tests/kernels/emulator.py).
@@ -63,35 +63,41 @@ KERNEL adam(float* theta, const float* g, float* m, float* v, const float* lr, c
     theta[i] -= *lr * (m[i] / *c1 / (sqrtf(v[i] / *c2) + eps));
 }
 
-// Batch normalisation of x (n, c). A sum over n rows is taken in two steps, of about √n terms each: one thread for each
-// column of a block of rows, then one for each column. Short sums are quick, and exact to about √n roundings.
+// Sums over the rows of x (n, c), as a tree: a thread adds a few rows of one column, a block of them; the sums of all
+// blocks are rows in their turn, until there is one. Short sums are quick, and round little.
 
-KERNEL block_moments(const float* x, float* mean, float* square, unsigned rows, unsigned n, unsigned c, unsigned blocks) {
-    EACH(i, blocks * c);
-    unsigned j = i % c, from = i / c * rows, to = from + rows < n ? from + rows : n;
-    float sum = 0, squares = 0;
+#define EACH_BLOCK(i, j, from, to) EACH(i, blocks * c); \
+    unsigned j = i % c, from = i / c * rows, to = from + rows < n ? from + rows : n
+
+KERNEL sum_rows(const float* x, float scale, float* out, unsigned rows, unsigned n, unsigned c, unsigned blocks) {
+    EACH_BLOCK(i, j, from, to);
+    float sum = 0;
     for (unsigned r = from; r < to; r++) sum += x[r * c + j];
-    float mu = sum / (to - from);
-    for (unsigned r = from; r < to; r++) squares += (x[r * c + j] - mu) * (x[r * c + j] - mu);
-    mean[i] = mu;
-    square[i] = squares;
+    out[i] = scale * sum;
 }
 
-// The squares about the common mean: those about a block's own, and its rows times the distance of the means squared.
-KERNEL merge_moments(const float* mean, const float* square, float* mu, float* var, unsigned rows, unsigned n, unsigned c,
-                     unsigned blocks) {
-    EACH(j, c);
-    unsigned last = n - (blocks - 1) * rows;
-    float sum = 0, squares = 0;
-    for (unsigned k = 0; k < blocks; k++) sum += (k + 1 < blocks ? rows : last) * mean[k * c + j];
-    sum /= n;
-    for (unsigned k = 0; k < blocks; k++) {
-        float gap = mean[k * c + j] - sum;
-        squares += square[k * c + j] + (k + 1 < blocks ? rows : last) * gap * gap;
-    }
-    mu[j] = sum;
-    var[j] = squares / n;
+KERNEL sum_squares(const float* x, const float* mean, float* out, unsigned rows, unsigned n, unsigned c,
+                   unsigned blocks) {
+    EACH_BLOCK(i, j, from, to);
+    float sum = 0;
+    for (unsigned r = from; r < to; r++) sum += (x[r * c + j] - mean[j]) * (x[r * c + j] - mean[j]);
+    out[i] = sum;
 }
+
+// Σ t and Σ x̂t, side by side in out (blocks, 2, c).
+KERNEL sum_products(const float* t, const float* xhat, float* out, unsigned rows, unsigned n, unsigned c,
+                    unsigned blocks) {
+    EACH_BLOCK(i, j, from, to);
+    float sum = 0, along = 0;
+    for (unsigned r = from; r < to; r++) {
+        sum += t[r * c + j];
+        along += xhat[r * c + j] * t[r * c + j];
+    }
+    out[i / c * 2 * c + j] = sum;
+    out[i / c * 2 * c + c + j] = along;
+}
+
+// Batch normalisation of x (n, c).
 
 KERNEL follow(float* running, const float* batch, float momentum, float share, unsigned n) {
     EACH(i, n);
@@ -105,30 +111,6 @@ KERNEL normalize(const float* x, const float* mean, const float* s, const float*
     xhat[i] = (x[i] - mean[j]) / s[j];
     float v = gamma[j] * xhat[i] + beta[j];
     y[i] = v > 0 ? v : slope * v;
-}
-
-KERNEL block_sums(const float* t, const float* xhat, float* a, float* b, unsigned rows, unsigned n, unsigned c,
-                  unsigned blocks) {
-    EACH(i, blocks * c);
-    unsigned j = i % c, from = i / c * rows, to = from + rows < n ? from + rows : n;
-    float sum = 0, along = 0;
-    for (unsigned r = from; r < to; r++) {
-        sum += t[r * c + j];
-        along += xhat[r * c + j] * t[r * c + j];
-    }
-    a[i] = sum;
-    b[i] = along;
-}
-
-KERNEL merge_sums(const float* a, const float* b, float* sum, float* along, unsigned c, unsigned blocks) {
-    EACH(j, c);
-    float p = 0, q = 0;
-    for (unsigned k = 0; k < blocks; k++) {
-        p += a[k * c + j];
-        q += b[k * c + j];
-    }
-    sum[j] = p;
-    along[j] = q;
 }
 
 KERNEL project(const float* t, const float* xhat, const float* scale, const float* sum, const float* along, float* y,

@@ -66,7 +66,7 @@ class BatchNorm(Layer):
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
         (xhat, s, train), (tx, p) = cache, tcache
         if grads is not None:
-            grads["gamma"] += (p * dty).sum(tuple(range(dty.ndim - 1)))
+            grads["gamma"] += kernels.sum_rows(p * dty)
         dx, c = self.backward(dy, cache, grads), self.param("gamma", dty) * dty
         if not train:
             return dx, c / s

@@ -13,6 +13,11 @@ def add_bias(y, b, slope=1):
     return y + b if slope == 1 else leaky_relu(y + b, slope)
 
 
+def sum_rows(x):
+    """Σ x over all axes but the last, (o,): what a bias that was added to (…, o) receives from x = dy."""
+    return x.sum(tuple(range(x.ndim - 1)))
+
+
 def multiply(x, y):
     """x·y, element by element."""
     return x * y
