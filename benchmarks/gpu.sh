@@ -1,21 +1,41 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in one call: the tests on CuPy arrays, the step beside PyTorch's (eager and as a CUDA
-# graph, float32 and TF32), the tables of CPU against GPU, how cost grows, and a short look at the stacked digits. Run
-# from the root of the repository, with tinygan[cuda12,test] or [cuda13,test] and, for the second, PyTorch installed.
+# Everything that needs a GPU: the tests on CuPy arrays, the step beside PyTorch's (eager and as a CUDA graph; float32,
+# float32 with every convolution summed directly, TF32), the tables of CPU against GPU, how cost grows, and a short
+# look at the stacked digits. Run it from the root of the repository, with CuPy, pytest and hypothesis installed and,
+# for the second, PyTorch; an estimate is twenty minutes in all, so parts can be asked for by name.
 #
-#     bash benchmarks/gpu.sh OUT        leaves its results as files in the folder OUT
+#     bash benchmarks/gpu.sh OUT                                        leaves its results as files in the folder OUT
+#     bash benchmarks/gpu.sh OUT tests versus bench growth stacked      the same; or any of these
 set -uo pipefail
 out=${1:?expected a folder for the results, as in: bash benchmarks/gpu.sh results}
+parts=${*:2}
 python=${PYTHON:-python3}
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 mkdir -p "$out"
 "$python" -m tinygan info | tee "$out/info.txt"
-"$python" -m pytest -m gpu -q 2>&1 | tee "$out/tests.txt"
-for mode in float32 direct tf32; do      # direct: float32 with every convolution summed directly
-    TINYGAN_KERNELS=$([ $mode = direct ] && echo direct || echo fast) \
-        "$python" benchmarks/vs_pytorch.py --device cuda $([ $mode = tf32 ] && echo --tf32) \
-        --json "$out/vs_pytorch-gpu-$mode.json" | tee "$out/vs_pytorch-gpu-$mode.txt"
+grep -q "cupy: usable" "$out/info.txt" || exit 1
+failed=0
+for part in ${parts:-tests versus bench growth stacked}; do
+    case $part in
+    tests)      # a warning of some library there is no failure of ours
+        timeout 480 "$python" -m pytest -m gpu -q -rs -W default 2>&1 | tee "$out/tests.txt" ;;
+    versus)
+        for mode in float32 direct tf32; do
+            TINYGAN_KERNELS=$([ $mode = direct ] && echo direct || echo fast) \
+                "$python" benchmarks/vs_pytorch.py --device cuda $([ $mode = tf32 ] && echo --tf32) \
+                --json "$out/vs-pytorch-gpu-$mode.json" 2>&1 | tee "$out/vs-pytorch-gpu-$mode.txt" || failed=1
+        done ;;
+    bench)
+        "$python" -m tinygan bench --out "$out/bench" 2>"$out/bench.log" | tee "$out/bench.txt" &&
+            "$python" -m tinygan bench --model mlp --no-layers --out "$out/bench-mlp" 2>>"$out/bench.log" |
+            tee "$out/bench-mlp.txt" ;;
+    growth)
+        "$python" benchmarks/growth.py --backend cupy --out "$out/growth-gpu" 2>&1 | tee "$out/growth-gpu.txt" ;;
+    stacked)
+        "$python" benchmarks/learning.py stacked --backend cupy --steps 500 --samples 5000 2>&1 |
+            tee "$out/stacked.txt" ;;
+    *)
+        echo "expected tests, versus, bench, growth or stacked, got $part" >&2; false ;;
+    esac || failed=1
 done
-"$python" -m tinygan bench --out "$out/bench" 2>"$out/bench.log" | tee "$out/bench.txt"
-"$python" -m tinygan bench --model mlp --no-layers --out "$out/bench-mlp" 2>>"$out/bench.log" | tee "$out/bench-mlp.txt"
-"$python" benchmarks/growth.py --backend cupy --out "$out/growth-gpu" | tee "$out/growth-gpu.txt"
-"$python" benchmarks/learning.py stacked --backend cupy --steps 500 --samples 5000 | tee "$out/stacked.txt"
+exit $failed

@@ -4,8 +4,8 @@
     python benchmarks/growth.py --backend cupy --out results/growth-gpu
 
 Each point runs in a process of its own: the median of its steps, and the highest resident memory above that of the
-process before it built anything (on a GPU: what the memory pool holds). The exponent e of cost ~ size^e is the slope
-of the least-squares line through the logarithms; for images the size is the side.
+process before it built anything (on a GPU: what the memory pool holds, 32 MiB of it cuBLAS's workspace). The exponent
+e of cost ~ size^e is the slope of the least-squares line through the logarithms; for images the size is the side.
 """
 
 import argparse

@@ -8,10 +8,13 @@ One step: D's step on a real batch and on fakes of fresh noise, then G's step on
 Before anything is timed the two sides prove that they compute the same step: from the same weights, noise and
 dropout masks the losses and all updated weights must agree. Then they take turns of a few steps in a row, as in
 training, the first of each turn not counted: after a step of one side its threads still spin for a while, waiting for
-more, and its data fill the cache. The ratio is that of the medians. PyTorch runs as it is fastest here: the better of
-its two memory formats, fused Adam, all cores, on the GPU cuDNN's choice by trial. Precision is the same on both sides:
-float32 throughout, or TF32 products with --tf32. NumPy's OpenBLAS chooses kernels for the CPU that it finds, unless
-OPENBLAS_CORETYPE in the environment tells it which, as PyTorch's are not told; the results name them.
+more, and its data fill the cache. On a GPU a turn is timed as a whole, waited for at its end alone, so that the host
+may run ahead as it does in training. The ratio is that of the medians. PyTorch runs as it is fastest here: the better
+of its two memory formats, fused Adam, all cores, no gradients for the fakes of D's step, on the GPU cuDNN's choice by
+trial; its CUDA graph finds its batch in place and draws its noise there, where tinygan's gets both anew. Precision is
+the same on both sides: float32 throughout, or TF32 products with --tf32. NumPy's OpenBLAS chooses kernels for the CPU
+that it finds, unless OPENBLAS_CORETYPE in the environment tells it which, as PyTorch's are not told; the results name
+them.
 
 PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
 here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
@@ -121,7 +124,8 @@ class Torch:
         """x: images as `image` gives them; noise and masks of the passes D(x), D(G(z)), D(G(z′)): only to validate."""
         n, one, zero = len(x), torch.ones_like(x[:, 0, 0, :1]), torch.zeros_like(x[:, 0, 0, :1])
         noise = lambda: torch.randn(n, LATENT, device=self.device)
-        fake = self.G(noise() if z_d is None else z_d).detach()
+        with torch.no_grad():
+            fake = self.G(noise() if z_d is None else z_d)
         self._mask(masks[0])
         real_logits = self.D(x.contiguous(memory_format=self.format))
         self._mask(masks[1])
@@ -234,16 +238,19 @@ def compare(model, batch, rounds, in_a_row=2, device="cpu", graph=False):
         theirs, seen = Torch(*make(model), last, device, graph), image(x, device)
         sides[side] = theirs.captured(seen) if graph else lambda step=theirs.step, seen=seen: step(seen)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None     # the whole device, whoever asked
+    at_once = in_a_row if device == "cuda" else 1
     times = {side: [] for side in sides}
     for i in range(1 + rounds):
         for side, step in sides.items():
-            for j in range(1 + in_a_row):
+            step()
+            for _ in range(in_a_row // at_once):
                 wait()
                 start = time.perf_counter()
-                step()
+                for _ in range(at_once):
+                    step()
                 wait()
-                if i and j:         # the first round warms up
-                    times[side].append(time.perf_counter() - start)
+                if i:               # the first round warms up
+                    times[side].append((time.perf_counter() - start) / at_once)
     medians = {side: statistics.median(t) for side, t in times.items()}
     best = min(("torch", "torch channels-last"), key=medians.get)
     quartiles = {side: [float(q) for q in np.quantile(t, (0.25, 0.75))] for side, t in times.items()}
@@ -326,8 +333,8 @@ def main():
                       f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}"
                       + "".join(f"{row['peak_mib'][side]:>{width}.0f}" for side, width in
                                 zip(("tinygan", row["torch_format"]), (10, 7)) if "peak_mib" in row), flush=True)
-    if args.json:
-        Path(args.json).write_text(json.dumps(results, indent=2) + "\n")
+                if args.json:       # at once: a later row may fail
+                    Path(args.json).write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

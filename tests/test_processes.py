@@ -54,13 +54,13 @@ def _batches():
 def test_shares_make_the_step_of_the_joint_batch(size, options, xb):
     whole = _game(xb=xb, **options)
     whole.train(iter([b.astype("float64") for b in _batches()]), steps=3)
-    meeting, table, games = threading.Barrier(size), [None] * size, []
+    meeting, table, games = threading.Barrier(size, timeout=60), [None] * size, []
 
     def work(rank):
         game = _game(Threads(rank, size, meeting, table), xb, **options)
         game.train(iter(_batches()), steps=3)
         games.append(game)
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    threads = [threading.Thread(target=work, args=(rank,), daemon=True) for rank in range(size)]
     for thread in threads:
         thread.start()
     for thread in threads:

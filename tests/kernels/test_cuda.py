@@ -13,7 +13,7 @@ from tinygan import backend, kernels
 from tinygan.errors import ShapeError
 from tinygan.kernels import cublas, cuda, dft
 from tinygan.ops import adam, conv, losses, norm, pointwise, products, random
-from tinygan.ops.windows import geometry
+from tinygan.ops.windows import geometry, windows
 
 SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (300, 130), (1025, 3)]   # rows within a block, in blocks, in blocks of blocks
 
@@ -177,6 +177,17 @@ def _convolutions(device, g, n, c, o, rng):
             _same(device, conv, name, *args, g, rtol=1e-5, scale=1, twins=twins)
 
 
+def test_four_numbers_at_a_time_where_they_are_aligned(device, rng, monkeypatch):
+    """A device refuses to read four numbers across their boundary, and then all else."""
+    g, chosen, constants = geometry((4, 4), (3, 3), (1, 1), "same"), [], cuda.geometry
+    monkeypatch.setattr(cuda, "geometry", lambda *args: chosen.append(args[-1]) or constants(*args))
+    x, = _draw(rng, (2, 4, 4, 4))
+    shifted = _there(np.append(x[:1, :1, 0, 0], x), device)[1:].reshape(x.shape)
+    for there in (_there(x, device), shifted):
+        np.testing.assert_array_equal(backend.asnumpy(cuda._windows(there, g)), windows(x, g).reshape(32, -1))
+    assert chosen == [True, False]
+
+
 def test_windows_are_laid_out_once_while_an_array_is_shared(device, rng, monkeypatch):
     g, made = geometry((6, 6), (3, 3), (1, 1), "same"), []
     x, W, dy = (_there(a, device) for a in _draw(rng, (2, 6, 6, 4), (3, 3, 4, 3), (2, 6, 6, 3)))
@@ -208,15 +219,15 @@ def test_the_twins_are_chosen(device, rng, monkeypatch):
 
 def test_tf32_is_asked_for(device, rng):
     """Off unless asked for; on a GPU it then shows, and stays within ten bits."""
-    a, b = _draw(rng, (64, 64), (64, 64))
+    a, b = _draw(rng, (512, 512), (512, 512))
     assert kernels.tf32(True) is False
     try:
         rounded = backend.asnumpy(kernels.matmul(_there(a, device), _there(b, device)))
     finally:
         assert kernels.tf32(False) is True
     exact = backend.asnumpy(kernels.matmul(_there(a, device), _there(b, device)))
-    assert np.abs(exact - a.astype("float64") @ b).max() < 1e-4
-    assert np.abs(rounded - exact).max() < 0.1 and (device == "emulated" or np.abs(rounded - exact).max() > 1e-5)
+    assert np.abs(exact - a.astype("float64") @ b).max() < 1e-3
+    assert np.abs(rounded - exact).max() < 0.3 and (device == "emulated" or np.abs(rounded - exact).max() > 1e-3)
 
 
 def test_too_many_numbers_for_one_kernel(device):

@@ -31,7 +31,8 @@ def _compile(source, architecture):
 
 SOURCES = {"device": cuda.source("device.cu")} | {
     f"windows of {channels}": cuda.source("windows.cu", **dict(cuda.geometry(geometry((7, 7), (5, 5), (2, 2), "same"),
-                                                                             channels))) for channels in (1, 64)}
+                                                                             channels, channels == 64)))
+    for channels in (1, 64)}
 
 
 @pytest.mark.parametrize("architecture", ["compute_75", "compute_90"])

@@ -11,7 +11,8 @@ On both, a convolution where it is much cheaper goes by dft.py: products at each
 
 `use("reference")`, or the environment variable TINYGAN_KERNELS=reference, switches the twins off everywhere;
 "direct" leaves them on, and has each convolution summed directly. `tf32(True)`, or TINYGAN_TF32=1, lets a GPU's
-products round their factors to TF32; off unless asked for. Direct sums lose least by it, so then dft.py is left out.
+products round their factors to TF32; off unless asked for (a run does as its own option says). Direct sums lose least
+by it, so then dft.py is left out.
 """
 
 import os

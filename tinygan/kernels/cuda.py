@@ -114,13 +114,13 @@ def _is_flat(g):
 def _over_pixels(name, over, here, out, g):
     """Launch a kernel of windows.cu, made for this geometry, for each number (or each four) of `over`."""
     channels = (here if name == "windows" else out).shape[-1]
-    per = 4 if channels % 4 == 0 else 1
-    _launch(name, over.size // per, here, out, over.size // per, file="windows.cu", constants=geometry(g, channels))
+    four = channels % 4 == here.data.ptr % 16 == out.data.ptr % 16 == 0
+    n = over.size // 4 if four else over.size
+    _launch(name, n, here, out, n, file="windows.cu", constants=geometry(g, channels, four))
 
 
-def geometry(g, channels):
-    """The constants of windows.cu for these windows over so many channels."""
-    four = channels % 4 == 0
+def geometry(g, channels, four):
+    """The constants of windows.cu for these windows over so many channels, moved one by one or four at a time."""
     names = "H", "W", "OH", "OW", "KH", "KW", "SH", "SW", "TOP", "LEFT", "C", "FOUR"
     return tuple(zip(names, (*g.size, *g.out, *g.kernel, *g.stride, g.pads[0][0], g.pads[1][0],
                              channels // 4 if four else channels, int(four))))

@@ -178,7 +178,7 @@ def _cycle(g):
     return tuple(max(n + p, o + k - 1 - p, n) for n, k, (p, _), o in zip(g.size, g.kernel, g.pads, g.out))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=None)        # for good: a captured step reads them where they lie
 def _matrices(g, xp):
     """A over (OH·OW) and B over (H·W) as transforms, C (R, kh·kw), float32. Rows: real, then k₂, k₃, k₁."""
     lengths = _cycle(g)
@@ -252,7 +252,7 @@ def _unstride(g):
     return Geometry(size, kernel, (1, 1), pads, g.out)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=None)
 def _taps(g, xp):
     """For each phase: which taps are its own (slices of rows and columns), and the columns of C of their shifts.
 
