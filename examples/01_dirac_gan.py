@@ -44,15 +44,17 @@ def game(theta, psi, lr, loss="minimax", **options):
     return GAN(G, D, loss, optim.SGD(lr), optim.SGD(lr), latent_dim=1, rng=generator(0), **options)
 
 
-DATA = np.zeros((1, 1))
+def data(noise_std=0.0, **options):
+    """Samples of the real point: one; with instance noise many, whose mean is the field that the theory speaks of."""
+    return np.zeros((4096 if noise_std else 1, 1))
 
 
 def field(theta, psi, **options):
     """The direction (dθ, dψ) of simultaneous descent: both steps taken from the same point, per unit of lr."""
-    lr, moved = 1e-3, []
+    lr, moved, x = 1e-3, [], data(**options)
     for player in ("G", "D"):
         gan = game(theta, psi, lr, **options)
-        gan.g_step(1, DATA) if player == "G" else gan.d_step(DATA)
+        gan.g_step(len(x), x) if player == "G" else gan.d_step(x)
         moved.append(float(getattr(gan, player).theta[0]))
     return (np.array(moved) - [theta, psi]) / lr
 
@@ -68,10 +70,10 @@ def jacobian(h=1e-3, **options):
 
 def trajectory(steps=400, lr=0.1, start=(1.0, 1.0), alternating=True, **options):
     """The path (steps + 1, 2) of (θ, ψ): alternating steps as GAN.step takes them, or simultaneous ones."""
-    gan, path = game(*start, lr, **options), [start]
+    gan, path, x = game(*start, lr, **options), [start], data(**options)
     for _ in range(steps):
         if alternating:
-            gan.step(DATA)
+            gan.step(x)
         else:
             now = path[-1] + lr * field(*path[-1], **options)
             gan.G.theta, gan.D.theta = now

@@ -6,6 +6,7 @@ import pytest
 import strict
 from tinygan import GAN, Sequential, backend, data, every, losses, models, optim, penalties
 from tinygan.errors import ConfigError, DtypeError, ShapeError
+from tinygan.gan import steps_of
 from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, SpectralNorm, Tanh
 
 
@@ -149,6 +150,7 @@ def test_train_ends_by_steps_epochs_or_a_condition():
                                       every(3, lambda gan, metrics: third.append(gan.steps))], **options)
         assert gan.steps == len(calls) == steps and third == list(range(3, steps + 1, 3))
     gan = tiny(k=3)
+    assert [steps_of(*numbers) for numbers in ((1, 156, 5), (0.001, 156), (2, 3), (2.5, 2, 2))] == [31, 1, 6, 2]
     gan.train(batches, epochs=2)
     assert gan.steps == 2 and gan.d_opt.t == 6 and gan.g_opt.t == 2
 
@@ -251,3 +253,29 @@ def test_it_learns():
         gan.step(rng.normal([2.0, -1.0], 0.5, (64, 2)).astype(np.float32))
     samples = gan.sample(2000)
     assert abs(np.median(samples, 0) - [2, -1]).max() < 0.7   # it began near (0, 0)
+
+
+def test_an_optimiser_of_one_s_own_changes_what_the_next_pass_reads():
+    """Kernels keep what they made of weights during a step; weights that change in any way must be made anew."""
+    class Plain:
+        def step(self, net, grads):
+            for name in net.params:
+                net.params[name][...] -= 0.1 * grads[name]
+    x = np.random.default_rng(0).uniform(-1, 1, (4, 28, 28, 1)).astype("float32")
+    whole, apart = (GAN(*models.dcgan(rng=0, width=0.5), g_opt=Plain(), d_opt=Plain(), rng=1) for _ in range(2))
+    whole.step(x), apart.d_step(x), apart.g_step(4)
+    assert np.abs(whole.G.theta - apart.G.theta).max() < 1e-5
+
+
+def test_numpy_s_scalars_promote_nothing():
+    one = np.float64(1)
+    G, D = models.mlp(rng=0, width=0.05)
+    gan = GAN(G, D, rng=0, g_penalty=one, penalty="r1", gamma=one)
+    metrics = gan.step(np.zeros((4, 28, 28, 1), "float32"))
+    assert {value.dtype for value in metrics.values()} == {np.dtype("float32")}
+    assert penalties.r1(D, np.zeros((4, 28, 28, 1), "float32"), one, D.zero_grads()).dtype == np.float32
+    with pytest.raises(ConfigError, match="gamma to be ≥ 0, got np.float64"):
+        penalties.r1(D, np.zeros((4, 28, 28, 1), "float32"), -one, D.zero_grads())
+    for name in ("g_penalty", "noise_std", "clip"):
+        with pytest.raises(ConfigError, match=f"expected {name} .* got nan"):
+            GAN(G, D, **{name: float("nan")})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan import Sequential, gradcheck, losses, models, selfcheck
+from tinygan.errors import ConfigError
 from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Layer, LeakyReLU,
                             MaxPool2D, Pointwise, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D)
 from tinygan.ops import norm as norm_ops
@@ -62,7 +63,7 @@ def test_parameter_gradients(layer, shape, map_, prefix):
     """Of each parameter: off by a thousandth, missing, or overwriting what was there instead of adding."""
     def spoil(name, rule):
         def method(f, *args):
-            *args, grads = args if isinstance(args[-1], dict) else (*args, None)
+            *args, grads = args if args[-1] is None or isinstance(args[-1], dict) else (*args, None)
             mine = None if grads is None else layer.zero_grads().__class__(grads.shapes, np.zeros_like(grads.vector))
             result = f(*args, mine)
             if grads is not None:
@@ -232,3 +233,48 @@ def test_a_kink_raises_no_alarm():
     x = np.array([[1e-4, -3e-5, 2e-3, 1.0]])
     for seed in range(5):
         gradcheck.check_layer(ReLU(), x, rng=seed).raise_if_wrong()
+
+
+def test_nothing_to_check_is_no_pass():
+    class Backwards(Layer):
+        def forward(self, x, train=True, rng=None):
+            return x, None
+
+        def backwards(self, dy, cache, grads=None):
+            return dy
+    for layer, map_ in ((None, "forward"), (Layer(), "forward"), (Backwards(), "backward")):
+        with pytest.raises(ConfigError, match=f"a layer that defines {map_}"):
+            gradcheck.check_layer(layer, np.ones((2, 2)))
+
+
+def test_what_only_some_calls_get_wrong():
+    class Once(Dense):                              # spoils its cache
+        def backward(self, dy, cache, grads=None):
+            dx = super().backward(dy, cache, grads)
+            if grads is not None:
+                cache[0][...] = 0
+            return dx
+
+        def forward(self, x, train=True, rng=None):
+            return super().forward(x.copy(), train, rng)
+
+    class Alone(Dense):                             # another rule where no gradient is asked for
+        def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+            dx, dtx = super().jvp_backward(dy, dty, cache, tcache, grads)
+            return dx, dtx if grads is not None else 1.001 * dtx
+
+    class Wide(Dense):
+        def backward(self, dy, cache, grads=None):
+            return super().backward(dy, cache, grads)[None]
+
+    class Moves(Dense):
+        def jvp(self, tx, cache):
+            ty = super().jvp(tx, cache)
+            tx *= 0.5
+            return ty
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    for layer, words in ((Once(3, 2), "dW, again"), (Alone(3, 2), "second dtx, no grads"),
+                         (Wide(3, 2), r"dx: expected the shape of x, \(4, 3\), got \(1, 4, 3\)")):
+        with pytest.raises(gradcheck.GradientError, match=words):
+            gradcheck.check_layer(layer, x).raise_if_wrong()
+    assert not gradcheck.check_jvp(Moves(3, 2), x).ok

@@ -125,3 +125,15 @@ def test_bad_choices():
     with pytest.raises(ConfigError, match="expected real logits too"):
         losses.get("relativistic").g_loss(column(1))
     assert losses.get("non-saturating").smoothing == 0
+
+
+@pytest.mark.parametrize("name", losses.names)
+def test_logits_at_the_border(name):
+    loss, good = losses.get(name), np.ones((3, 1), np.float32)
+    for bad, error in ((good.astype(int), DtypeError), (good.astype("float16"), DtypeError), (good[:0], ShapeError),
+                       ([[1.0]] * 3, BackendError), (good.astype("float64"), DtypeError)):
+        with pytest.raises(error):
+            loss.d_loss(good, bad)
+        if error is not DtypeError or bad.dtype != np.float64:
+            with pytest.raises(error):
+                loss.g_loss(bad, bad)

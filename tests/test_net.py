@@ -1,13 +1,14 @@
 """Sequential: one vector, explicit caches, and the border."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
 
 from tinygan import Sequential, backend, models
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
-from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, Tanh
+from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, SpectralNorm, Tanh
 
 
 def small(rng=0, **options):
@@ -199,3 +200,41 @@ def test_what_users_make_of_a_layer_is_not_passed_over(rng):
     net.layers[2].forward = lambda x, train=True, rng=None: seen.append(x) or inner(x, train, rng)
     net.forward(x)
     np.testing.assert_allclose(seen[0], Steep().f(x @ net.params["0.W"] + net.params["0.b"]), rtol=1e-6)
+
+
+def test_a_failed_network_leaves_its_layers_free():
+    layers = [Dense(2, 2), Dense(2, 1)]
+    for bad in (lambda: Sequential(layers, backend="nowhere"), lambda: Sequential([*layers, "a"]),
+                lambda: Sequential(layers, dtype="int8"), lambda: Sequential([layers[0], layers[0]])):
+        with pytest.raises((ConfigError, BackendError, DtypeError)):
+            bad()
+    assert Sequential(layers).theta.size == 9
+
+
+def test_nesting_changes_no_dtype():
+    inner = Sequential([Dense(2, 3)], rng=0, dtype="float64")
+    with pytest.raises(DtypeError, match="layer 0 is a network in float64 on 'numpy', expected float32"):
+        Sequential([inner, Dense(3, 1)])
+    theta = inner.theta
+    assert Sequential([inner, Dense(3, 1)], dtype="float64").theta[0] == theta[0] and inner.theta.dtype == np.float64
+
+
+def test_what_comes_back_has_the_dtype_and_shape_of_what_went():
+    net = Sequential([Dense(3, 2), Dense(2, 1)], rng=0)
+    y, cache = net.forward(np.ones((4, 3), np.float32))
+    with pytest.raises(DtypeError, match=r"dy expected float32, got float64; use dy.astype\('float32'\)"):
+        net.backward(np.ones(y.shape), cache)
+    with pytest.raises(DtypeError, match="tx expected float32"):
+        net.jvp(np.ones((4, 3)), cache)
+    with pytest.raises(ShapeError, match=r"tx expected the shape of the input, \(4, 3\), got \(9, 3\)"):
+        net.jvp(np.ones((9, 3), np.float32), cache)
+
+
+def test_pickles(rng):
+    net = Sequential([Conv2D(1, 2, 3), BatchNorm(2), LeakyReLU(), Flatten(), SpectralNorm(Dense(32, 1))], rng=0)
+    x = rng.standard_normal((5, 4, 4, 1)).astype("float32")
+    net.forward(x)
+    twin = pickle.loads(pickle.dumps(net))
+    np.testing.assert_array_equal(twin.forward(x, train=False)[0], net.forward(x, train=False)[0])
+    for layer in (twin.layers[0], twin.layers[4].inner):     # whose parameters are views into its θ again
+        assert np.shares_memory(layer.params["W"], twin.theta) and not np.shares_memory(twin.theta, net.theta)

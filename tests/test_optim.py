@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tinygan import Sequential, optim
-from tinygan.errors import ConfigError
+from tinygan import Sequential, models, optim
+from tinygan.errors import ConfigError, ShapeError
 from tinygan.layers import Dense
 
 
@@ -139,3 +139,11 @@ def test_errors():
                        (lambda: optim.schedule("warp", 1, 1), "unknown learning-rate schedule 'warp'")]:
         with pytest.raises(ConfigError, match=words):
             bad()
+
+
+def test_gradients_of_another_network_are_refused():
+    G, D = models.mlp(rng=0, width=0.05)
+    for bad in (G.zero_grads(), {}, None, {name: g.reshape(-1) for name, g in D.zero_grads().items()},
+                {**D.zero_grads(), "9.W": 1}):
+        with pytest.raises(ShapeError, match="begin with net.zero_grads"):
+            optim.Adam().step(D, bad)

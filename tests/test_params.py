@@ -1,5 +1,8 @@
 """Names outside, one vector inside."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -26,3 +29,18 @@ def test_errors():
         p["W"] = np.ones(3)              # would broadcast
     with pytest.raises(KeyError, match="no parameter 'b'; there are: W"):
         p["b"] = 1
+
+
+def test_nothing_comes_loose_from_the_vector():
+    p = Params({"W": (2, 2), "b": (2,)}, np.zeros(6))
+    p.update({"W": np.ones((2, 2))}, b=2.0)
+    p |= {"b": np.array([3.0, 4.0])}
+    assert p.vector.tolist() == [1, 1, 1, 1, 3, 4]
+    with pytest.raises(ShapeError, match=r"'W' expected shape \(2, 2\), got \(2,\)"):
+        p["W"] = [1.0, 2.0]              # a list does not broadcast either
+    for remove in (lambda: p.pop("W"), lambda: p.clear(), lambda: p.__delitem__("W"), lambda: p.setdefault("c", 1)):
+        with pytest.raises(TypeError, match="names of parameters are fixed"):
+            remove()
+    for other in (copy.copy(p), copy.deepcopy(p), p.copy(), pickle.loads(pickle.dumps(p))):
+        other["b"] += 1
+        assert other.vector.tolist() == [1, 1, 1, 1, 4, 5] and p.vector.tolist() == [1, 1, 1, 1, 3, 4]

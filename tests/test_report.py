@@ -131,3 +131,9 @@ def test_damaged_folders(runs, tmp_path):
     (copy / "log.csv").unlink()
     with pytest.raises(MissingError, match="log.csv"):
         report.write(copy, n=0)
+
+
+def test_what_is_asked_for_wrongly_is_said(runs, tmp_path, capsys):
+    assert cli.main(["report", str(runs / "digits"), "--held-out", "nonsense"]) == 2
+    assert cli.main(["report", str(runs / "digits"), "-n", "50"]) == 2
+    assert "unknown data" in (err := capsys.readouterr().err) and "at least 100 digits" in err

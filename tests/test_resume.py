@@ -239,12 +239,20 @@ def test_resume_takes_no_other_option_and_config_takes_them(tmp_path, capsys):
     run.train(tmp_path / "a", quiet=True, **PLAIN)
     assert cli.main(["train", "--resume", str(tmp_path / "a"), "--g-lr", "1"]) == 2
     assert "--g-lr" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", str(tmp_path / "a"), "--seed", "0"]) == 2  # its default, but given
+    assert "--seed" in capsys.readouterr().err
     config = ["train", "--quiet", "--no-report", "--config", str(tmp_path / "a/config.json")]
     assert cli.main([*config, "--out", str(tmp_path / "b")]) == 0
     assert_same_run(tmp_path / "a", tmp_path / "b")
     assert cli.main([*config, "--out", str(tmp_path / "c"), "--steps", "4", "--lr", "0.01"]) == 0
     options, _ = run.read_config(tmp_path / "c/config.json")
     assert options["steps"] == 4 and options["g_lr"] == options["d_lr"] == 0.01 and options["batch"] == 50
+    config[-1] = str(tmp_path / "c/config.json")
+    assert cli.main([*config, "--out", str(tmp_path / "d"), "--k", "2", "--d-lr", "0.1", "--lr", "0.2"]) == 0
+    config[-1] = str(tmp_path / "d/config.json")
+    assert cli.main([*config, "--out", str(tmp_path / "e"), "--k", "1"]) == 0    # what is given wins
+    options, _ = run.read_config(tmp_path / "e/config.json")
+    assert options["k"] == 1 and options["g_lr"] == 0.2 and options["d_lr"] == 0.1
     for content in ("", "[]", "{", '{"sample_shape": [1]', '{"sample_shape": [1], "unknown": 2}', "[" * 10**5):
         (tmp_path / "x.json").write_text(content)
         assert cli.main(["train", "--config", str(tmp_path / "x.json")]) == 2

@@ -37,6 +37,10 @@ def main(argv=None):
     except BrokenPipeError:    # whoever read the output has seen enough (… | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError as error:
+        print(f"tinygan: error: not enough memory: {' '.join(str(error).split()) or 'none left'}; take a smaller "
+              f"--batch or --width", file=sys.stderr)
+        return 2
     except OSError as error:   # no space, no permission, a folder in the place of a file
         where = f" {error.filename}" if error.filename else ""
         print(f"tinygan: error: cannot use the file system{where}: {error.strerror or error}; "
@@ -111,6 +115,7 @@ def _parser():
 def _add_train(commands):
     train = commands.add_parser(
         "train", help="train on the bundled digits, or on your data", formatter_class=argparse.RawTextHelpFormatter,
+        argument_default=argparse.SUPPRESS,     # what is not given is left to config.Config, or to --config
         description="Train a GAN and leave samples, an animation, curves, a log and weights in a run folder.",
         epilog="""examples:
   tinygan train                                        a small DCGAN on the bundled digits, about a minute
@@ -124,51 +129,51 @@ def _add_train(commands):
     add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
         "(default dcgan_small, and points for 2-D data)")
     add("--width", type=_above(0), help="factor on channels and hidden units (default 1; dcgan_small 0.25)")
-    add("--data", default="mnist5k", metavar="NAME", help=data.HELP + "\n"
+    add("--data", metavar="NAME", help=data.HELP + "\n"
         "(default mnist5k; sets are looked for in the folder $TINYGAN_DATA first)")
-    add("--image-size", type=_at_least(int, 1), default=28, metavar="N", help="pictures of a folder become N × N "
+    add("--image-size", type=_at_least(int, 1), metavar="N", help="pictures of a folder become N × N "
         "(default 28)")
     add("--colour", action="store_true", help="pictures of a folder keep their colour")
-    add("--loss", default="non_saturating", metavar="NAME", help=", ".join(losses.names) + "\n(default non_saturating)")
-    add("--smoothing", type=float, default=0.0, help="one-sided label smoothing: real target 1 − this (default 0)")
-    add("--latent", default="normal", choices=latent.kinds, metavar="KIND", help=", ".join(latent.kinds))
+    add("--loss", metavar="NAME", help=", ".join(losses.names) + "\n(default non_saturating)")
+    add("--smoothing", type=float, help="one-sided label smoothing: real target 1 − this (default 0)")
+    add("--latent", choices=latent.kinds, metavar="KIND", help=", ".join(latent.kinds))
     add("--latent-dim", type=_at_least(int, 1), help="numbers in a latent vector (default: the model's, 100)")
     add("--epochs", type=_above(0), help="passes over the data (default: the model's)")
     add("--steps", type=_at_least(int, 1), help="stop after so many steps, if that comes first")
     add("--batch", type=_at_least(int, 1), help="samples in a minibatch (default: the model's)")
     add("--lr", type=_above(0), help="learning rate of both networks (default: the model's)")
-    add("--g-lr", type=_above(0), help="learning rate of G, before --lr")
-    add("--d-lr", type=_above(0), help="learning rate of D, before --lr")
+    add("--g-lr", type=_above(0), help="learning rate of G, in the place of --lr")
+    add("--d-lr", type=_above(0), help="learning rate of D, in the place of --lr")
     add("--beta1", type=float, help="Adam's β₁ (default: the model's, 0.5)")
-    add("--beta2", type=float, default=0.999, help="Adam's β₂ (default 0.999)")
-    add("--schedule", default="constant", choices=optim.schedules, metavar="NAME",
+    add("--beta2", type=float, help="Adam's β₂ (default 0.999)")
+    add("--schedule", choices=optim.schedules, metavar="NAME",
         help="learning rate over the run: " + ", ".join(optim.schedules))
-    add("--weight-decay", type=float, default=0.0, help="factor of the L2 penalty ½·factor·‖θ‖² (default 0)")
-    add("--k", type=_at_least(int, 1), default=1, help="discriminator steps in each step (default 1)")
-    add("--m", type=_at_least(int, 1), default=1, help="generator steps in each step (default 1)")
-    add("--seed", type=_at_least(int, 0), default=0, help="the same seed gives the same run (default 0)")
+    add("--weight-decay", type=float, help="factor of the L2 penalty ½·factor·‖θ‖² (default 0)")
+    add("--k", type=_at_least(int, 1), help="discriminator steps in each step (default 1)")
+    add("--m", type=_at_least(int, 1), help="generator steps in each step (default 1)")
+    add("--seed", type=_at_least(int, 0), help="the same seed gives the same run (default 0)")
     add("--penalty", metavar="NAMES", help="gradient penalties on D, joined by +: " + ", ".join(penalties.names))
     add("--gamma", metavar="γ", help="weight of the penalties: a number, or start:end over the run\n"
         "(default 1 for r1, r2; 10 for the others)")
-    add("--g-penalty", type=float, default=0.0, metavar="λ", help="of λ·E‖∇ log D(x)‖² at x = G(z), for G (default 0)")
-    add("--average", type=float, default=0.0, metavar="DECAY", help="sample from a moving average of G's weights")
+    add("--g-penalty", type=float, metavar="λ", help="of λ·E‖∇ log D(x)‖² at x = G(z), for G (default 0)")
+    add("--average", type=float, metavar="DECAY", help="sample from a moving average of G's weights")
     add("--noise-std", metavar="σ", help="instance noise on all that D sees: a number, or start:end")
     add("--clip", type=_above(0), metavar="C", help="clip D's weights to [−C, C]")
     add("--augment", metavar="KINDS", help="what D sees is changed at random: some of translation,cutout,brightness")
-    add("--pack", type=_at_least(int, 1), default=1, metavar="M", help="D judges M samples at once (default 1)")
+    add("--pack", type=_at_least(int, 1), metavar="M", help="D judges M samples at once (default 1)")
     add("--spectral", action="store_true", help="spectral normalisation in D")
     add("--minibatch-std", action="store_true", help="D sees how much the samples of a batch differ")
     add("--dropout", type=float, metavar="RATE", help="after D's convolutions; 0: none (default 0.3)")
     add("--conditional", action="store_true", help="on the labels of the data: G makes the class that it is asked for")
-    add("--backend", default="numpy", metavar="NAME", help="numpy or cupy (default numpy)")
+    add("--backend", metavar="NAME", help="numpy or cupy (default numpy)")
     add("--capture", action="store_true", help="replay the training step as a CUDA graph (cupy)")
     add("--tf32", action="store_true", help="let the GPU round the factors of products to TF32: faster, 3 digits")
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
-    add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here go before")
+    add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here win")
     add("--resume", metavar="RUN", help="go on with the run in this folder, with its own options")
     add("--no-report", action="store_true", help="do not make report.html at the end")
     add("--quiet", action="store_true", help="no progress bar")
-    train.set_defaults(command=_train, defaults={action.dest: action.default for action in train._actions})
+    train.set_defaults(command=_train)
 
 
 def _add_sample(commands):
@@ -201,7 +206,7 @@ def _add_bench(commands):
   tinygan bench --profile --batches 128          what takes the time within a step""")
     bench.add_argument("--model", default="dcgan", choices=models.names, metavar="NAME",
                        help=f"{', '.join(models.names)} (default dcgan)")
-    bench.add_argument("--batches", type=_integers, default=(1, 4, 16, 64, 256, 1024), metavar="N,N,…",
+    bench.add_argument("--batches", type=_integers, metavar="N,N,…",
                        help="batch sizes (default 1,4,16,64,256,1024)")
     bench.add_argument("--seconds", type=_above(0), default=0.3, help="how long to repeat each call (default 0.3)")
     bench.add_argument("--no-layers", action="store_true", help="only whole training steps")
@@ -214,6 +219,9 @@ def _add_bench(commands):
 
 def _integers(text):
     return tuple(_at_least(int, 1)(part) for part in text.split(","))
+
+
+_integers.__name__ = "list of integers"     # argparse's word, as below
 
 
 def _at_least(kind, least):
@@ -237,25 +245,23 @@ def _above(limit):
 
 
 def _train(args):
-    given = {name: value for name, value in vars(args).items()
-             if name in args.defaults and value != args.defaults[name]}
-    if args.resume:
-        others = [name for name in given if name not in ("resume", "quiet", "no_report")]
+    given = {name: value for name, value in vars(args).items() if name != "command"}
+    about = {name: given.pop(name, None) for name in ("resume", "config", "out", "quiet", "no_report", "lr")}
+    if about["resume"]:
+        others = [*given, *(name for name in ("config", "out", "lr") if about[name] is not None)]
         if others:
             raise ConfigError(f"--resume goes on with the run's own options, got --{others[0].replace('_', '-')} too; "
-                              f"leave it out, or start a new run with --config {args.resume}/config.json")
-        run = runs.resume(args.resume, args.quiet)
+                              f"leave it out, or start a new run with --config {about['resume']}/config.json")
+        run = runs.resume(about["resume"], about["quiet"])
     else:
-        options = runs.read_config(args.config)[0] if args.config else {}
-        options |= {name: value for name, value in given.items()
-                    if name not in ("out", "quiet", "lr", "config", "no_report")}
-        for name in ("g_lr", "d_lr"):
-            if args.lr and not given.get(name):
-                options[name] = args.lr
-        run = runs.launch(runs.from_options(options), args.out, args.quiet)
+        options = runs.read_config(about["config"])[0] if about["config"] else {}
+        if about["lr"]:
+            options |= {"g_lr": about["lr"], "d_lr": about["lr"]}
+        options |= given
+        run = runs.launch(runs.from_options(options), about["out"], about["quiet"])
     if not run.first:
         return 130 if run.interrupted else 0
-    if not args.no_report:
+    if not about["no_report"]:
         report.write(run.folder, n=1000)
     for path in sorted(run.folder.iterdir()):
         print(path)
@@ -322,14 +328,14 @@ def _column(quantity):
 def _bench(args):
     from . import bench
     if args.profile:
-        default = args.batches == (1, 4, 16, 64, 256, 1024)
-        print(bench.profile_table(bench.profile(args.model, 128 if default else args.batches[-1])))
+        print(bench.profile_table(bench.profile(args.model, args.batches[-1] if args.batches else 128)))
         return
     for name, value in bench.hardware().items():
         print(f"{name:<8} {value}")
     log = lambda row: print(f"  {row['what']}, batch {row['batch']}, {row['backend']}: {1e3 * row['median_s']:.3f} ms",
                             file=sys.stderr)
-    results = bench.measure(args.model, args.batches, seconds=args.seconds, layers=not args.no_layers, log=log)
+    results = bench.measure(args.model, args.batches or (1, 4, 16, 64, 256, 1024), seconds=args.seconds,
+                            layers=not args.no_layers, log=log)
     print(bench.table(results))
     folder = Path(args.out)
     folder.mkdir(parents=True, exist_ok=True)

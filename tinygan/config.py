@@ -49,11 +49,19 @@ class Config:
     classes: int = None        # how many labels there are; found from the data
 
     def __post_init__(self):
+        kinds = {int: (int, "an integer"), float: ((int, float), "a number"), bool: (bool, "true or false")}
+        for field in fields(self):
+            value, (kind, word) = getattr(self, field.name), kinds.get(field.type, (object, ""))
+            if value is not None and not (isinstance(value, kind) and isinstance(value, bool) <= (field.type is bool)):
+                raise ConfigError(f"expected {field.name} to be {word}, got {value!r}")
         for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0), ("pack", 1),
                             ("image_size", 1)]:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and value >= least):
                 raise ConfigError(f"expected {name} to be an integer ≥ {least}, got {value!r}")
+        if self.gamma is not None and not self.penalty:
+            raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, say, "
+                              f"or leave gamma out")
         for name in ("width", "epochs", "g_lr", "d_lr"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and 0 < value < float("inf")):

@@ -79,10 +79,11 @@ class GAN:
         self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
         if self.penalty or g_penalty:
             penalties.check(D)
-        if g_penalty < 0 or (clip is not None and not clip > 0) or (not callable(noise_std) and noise_std < 0):
-            raise ConfigError(f"expected g_penalty ≥ 0, noise_std ≥ 0 and clip > 0, got {g_penalty!r}, {noise_std!r} "
-                              f"and {clip!r}")
-        self.g_penalty, self.noise_std, self.clip = g_penalty, noise_std, clip
+        for name, value, least in (("g_penalty", g_penalty, g_penalty >= 0), ("clip", clip, clip is None or clip > 0),
+                                   ("noise_std", noise_std, callable(noise_std) or noise_std >= 0)):
+            if not least:
+                raise ConfigError(f"expected {name} {'> 0' if name == 'clip' else '≥ 0'}, got {value!r}")
+        self.g_penalty, self.noise_std, self.clip = float(g_penalty), noise_std, clip
         self.average = Average(G, average) if average else None
         self.backend, self.dtype = backend.name_of(G.theta), G.theta.dtype
         # Convolutions do much that is no product: kernels share it out. Dense layers alone are left to BLAS's threads.
@@ -147,6 +148,7 @@ class GAN:
                                                        grads, self.rng, lambda: self.steps)
         self.processes.average(grads.vector)
         self.d_opt.step(D, grads)
+        kernels.changed(D.theta)
         if self.clip is not None:
             D.theta = backend.array_module(D.theta).clip(D.theta, -self.clip, self.clip)
         return metrics
@@ -171,6 +173,7 @@ class GAN:
         G.backward_params(dx, g_cache, grads)
         self.processes.average(grads.vector)
         self.g_opt.step(G, grads)
+        kernels.changed(G.theta)
         if self.average:
             self.average.update(G)
         return {"g_loss": loss}
@@ -211,7 +214,7 @@ class GAN:
             per_epoch = getattr(batches, "steps_per_epoch", None)
             if not per_epoch:
                 raise ConfigError("epochs need data that ends, got an endless stream; give steps instead")
-            steps = min(filter(None, (steps, -(-int(epochs * per_epoch) // self.k))))
+            steps = min(filter(None, (steps, steps_of(epochs, per_epoch, self.k))))
         if steps is None and stop is None:
             raise ConfigError("expected steps, epochs or a stop condition, got none; training would never end")
         metrics = {}
@@ -240,6 +243,11 @@ class GAN:
         if self.classes:
             self.tell(arange(len(z)) % self.classes if labels is None else asarray(labels), G)
         return G.forward(z, train=False)[0]
+
+
+def steps_of(epochs, per_epoch, k=1):
+    """How many steps, each of k batches, come nearest to so many epochs of `per_epoch` batches; at least one."""
+    return max(1, round(epochs * per_epoch / k))
 
 
 def every(n, callback):

@@ -36,7 +36,7 @@ import numpy as np   # random cotangents, drawn on the host
 
 from . import backend
 from .backend import array_module
-from .errors import TinyganError
+from .errors import ConfigError, TinyganError
 from .layers.base import Layer
 from .ops.init import generator
 
@@ -167,6 +167,11 @@ class _Point:
     def compare(self, report, quantity, name, by_hand, f, weights, directions, limit):
         """Check the gradient of ⟨weights, f()⟩ with respect to args[name]."""
         array = self.args[name]
+        if getattr(by_hand, "shape", None) != array.shape:
+            report[quantity] = float("inf")
+            report.failures.append(f"{quantity}: expected the shape of {name}, {array.shape}, got "
+                                   f"{getattr(by_hand, 'shape', type(by_hand).__name__)}")
+            return
         contract = lambda y: (weights * y).sum()
         inputs = {**{k: v for k, v in self.args.items() if "t" in quantity or k != "tx"}, "dy": self.dy}
         if "second" in quantity:
@@ -237,11 +242,14 @@ def check_backward(layer, x, rng=0, train=True, directions=3, limit=64):
     _, cache = point.forward()
     grads = point.grads()
     dx = point.layer.backward(point.dy, cache, grads)
+    again = point.grads()
+    point.layer.backward(point.dy, cache, again)     # a cache serves as often as one likes
     silent = point.layer.backward(point.dy, cache)   # without grads: the same dx
     weights = point.dy.reshape(-1)
     point.compare(report, "dx", "x", dx, point.outputs, weights, directions, limit)
     for name, grad in grads.items():
         point.compare(report, f"d{name}", name, grad - 1, point.outputs, weights, directions, limit)
+        report._add(f"d{name}, again", again[name], grad, 0.0, {})
     report._add("dx, no grads", silent, dx, 0.0, {})
     for name, array in [*point.args.items(), ("dy", point.dy)]:
         report._add("unchanged", array, before[name], 0.0, {})
@@ -257,7 +265,10 @@ def check_jvp(layer, x, rng=0, train=True):
         numerical, gap = derivative(point.move("x", point.args["tx"], point.outputs))
         if gap <= 0.1 * TOLERANCE:
             break
+    before = {name: array.copy() for name, array in point.args.items()}
     ty, _ = point.layer.jvp(point.args["tx"], cache)
+    for name, array in before.items():
+        report._add("unchanged", point.args[name], array, 0.0, {})
     report._add("ty", backend.asnumpy(ty), backend.asnumpy(numerical).reshape(ty.shape), TOLERANCE, point.args)
     return report
 
@@ -284,6 +295,9 @@ def check_second_order(layer, x, rng=0, train=True, directions=3, limit=64):
     grads = point.grads()
     dx, dtx = point.layer.jvp_backward(point.dy, point.dty, cache, tcache, grads)
     weights = point.xp.concatenate([point.dy.reshape(-1), point.dty.reshape(-1)])
+    silent = point.layer.jvp_backward(point.dy, point.dty, cache, tcache)
+    for quantity, alone, beside in zip(("dx", "dtx"), silent, (dx, dtx)):
+        report._add(f"second {quantity}, no grads", alone, beside, 0.0, {})
     for quantity, name, grad in [("dx", "x", dx), ("dtx", "tx", dtx),
                                  *((f"d{name}", name, grad - 1) for name, grad in grads.items())]:
         point.compare(report, f"second {quantity}", name, grad, point.both_outputs, weights, directions, limit)
@@ -293,8 +307,14 @@ def check_second_order(layer, x, rng=0, train=True, directions=3, limit=64):
 
 
 def check_layer(layer, x, rng=0, train=True, directions=3, limit=64):
-    """All four checks in one Report. A layer without jvp is checked to first order (report.skipped says so)."""
+    """All four checks in one Report. A layer without jvp is checked to first order (report.skipped says so).
+
+    Raises ConfigError for what has no forward and backward of its own: there would be nothing to check.
+    """
     report = Report(repr(layer))
+    for map_ in ("forward", "backward"):
+        if not callable(getattr(layer, map_, None)) or getattr(type(layer), map_, None) is getattr(Layer, map_):
+            raise ConfigError(f"expected a layer that defines {map_}, got {layer!r}; write it, or see how it is spelt")
     for check, map_, options in [(check_backward, "backward", {"directions": directions, "limit": limit}),
                                  (check_jvp, "jvp", {}), (check_adjoint, "jvp", {}),
                                  (check_second_order, "jvp_backward", {"directions": directions, "limit": limit})]:

@@ -48,10 +48,10 @@ class Guard:
     def look(self, step, samples, real):
         """Warn once if the samples (N, …) differ among themselves far less than real ones do; host arrays.
 
-        Not at step 0: a G that has learned nothing may well draw the same grey everywhere.
+        Not before step 100: a G that has learned little may well draw the same grey everywhere.
         """
         spread = lambda x: float(x.std(0).mean())
-        if step and spread(samples) < 0.05 * spread(real):
+        if step >= 100 and spread(samples) < 0.05 * spread(real):
             self._once("collapse", f"step {step}: the samples are nearly all alike (mode collapse); try --loss "
                                    f"relativistic --penalty r1+r2, --pack 2 or --minibatch-std")
 

@@ -20,12 +20,12 @@ arrays of the logits' dtype on their backend: reading one (`float(loss)`) is wha
 """
 
 from .backend import array_module
-from .errors import ConfigError, ShapeError, choose
+from .errors import ConfigError, DtypeError, ShapeError, choose
 from .kernels import bce_with_logits
-from .ops.losses import bce
+from .ops.losses import bce, check
 from .ops.pointwise import sigmoid, softplus
 
-__all__ = ["bce", "bce_with_logits", "get", "names"]
+__all__ = ["Loss", "bce", "bce_with_logits", "get", "names"]
 
 
 class Loss:
@@ -54,6 +54,7 @@ class NonSaturating(Loss):
         self.smoothing = float(smoothing)
 
     def d_loss(self, real_logits, fake_logits):
+        _check(real_logits, fake_logits)
         real, d_real = bce_with_logits(real_logits, 1.0 - self.smoothing)
         fake, d_fake = bce_with_logits(fake_logits, 0.0)
         return real + fake, d_real, d_fake
@@ -74,11 +75,13 @@ class LeastSquares(Loss):
     """Targets 1 for real and 0 for fake; G wants 1.  ∂/∂l ½(l − t)² = l − t."""
 
     def d_loss(self, real_logits, fake_logits):
+        _check(real_logits, fake_logits)
         real, d_real = _squares(real_logits, 1.0)
         fake, d_fake = _squares(fake_logits, 0.0)
         return real + fake, d_real, d_fake
 
     def g_loss(self, fake_logits, real_logits=None):
+        _check(fake_logits)
         return _squares(fake_logits, 1.0)
 
 
@@ -86,11 +89,13 @@ class Hinge(Loss):
     """D is pushed until real > 1 and fake < −1; G moves the mean logit up."""
 
     def d_loss(self, real_logits, fake_logits):
+        _check(real_logits, fake_logits)
         xp = array_module(real_logits)
         real, fake = xp.maximum(1 - real_logits, 0), xp.maximum(1 + fake_logits, 0)
         return (real.mean() + fake.mean(), (real > 0) * _over_n(real, -1.0), (fake > 0) * _over_n(fake, 1.0))
 
     def g_loss(self, fake_logits, real_logits=None):
+        _check(fake_logits)
         return -fake_logits.mean(), _over_n(fake_logits, -1.0)
 
 
@@ -98,9 +103,11 @@ class Wasserstein(Loss):
     """D estimates the Wasserstein-1 distance; it must be kept Lipschitz by a penalty or by clipping."""
 
     def d_loss(self, real_logits, fake_logits):
+        _check(real_logits, fake_logits)
         return (fake_logits.mean() - real_logits.mean(), _over_n(real_logits, -1.0), _over_n(fake_logits, 1.0))
 
     def g_loss(self, fake_logits, real_logits=None):
+        _check(fake_logits)
         return -fake_logits.mean(), _over_n(fake_logits, -1.0)
 
 
@@ -113,6 +120,7 @@ class Relativistic(Loss):
     needs_real = True
 
     def d_loss(self, real_logits, fake_logits):
+        _check(real_logits, fake_logits)
         delta = _paired(fake_logits, real_logits)
         d_fake = sigmoid(delta) / delta.size
         return softplus(delta).mean(), -d_fake, d_fake
@@ -121,8 +129,17 @@ class Relativistic(Loss):
         if real_logits is None:
             raise ConfigError("the relativistic loss of G expected real logits too, got None; "
                               "call g_loss(fake_logits, real_logits)")
+        _check(real_logits, fake_logits)
         delta = _paired(fake_logits, real_logits)
         return softplus(-delta).mean(), -sigmoid(-delta) / delta.size
+
+
+def _check(*logits):
+    for array in logits:
+        check("logits", array)
+        if array.dtype != logits[0].dtype:
+            raise DtypeError(f"expected real and fake logits of one dtype, got {logits[0].dtype} and {array.dtype}; "
+                             f"use both networks in the same")
 
 
 def _squares(logits, target):
@@ -151,12 +168,14 @@ class RelativisticAverage(Loss):
     needs_real = True
 
     def d_loss(self, real_logits, fake_logits):
+        _check(real_logits, fake_logits)
         return self._play(real_logits, fake_logits, 1.0)
 
     def g_loss(self, fake_logits, real_logits=None):
         if real_logits is None:
             raise ConfigError("the relativistic average loss of G expected real logits too, got None; "
                               "call g_loss(fake_logits, real_logits)")
+        _check(real_logits, fake_logits)
         loss, _, d_fake = self._play(real_logits, fake_logits, -1.0)
         return loss, d_fake
 

@@ -3,6 +3,7 @@
 import numpy as np   # the host-side assembly of θ
 
 from . import backend, kernels
+from .backend import dtype as as_dtype
 from .errors import BackendError, ConfigError, DtypeError, ShapeError
 from .layers.activations import LeakyReLU, ReLU
 from .layers.base import Layer
@@ -44,22 +45,32 @@ class Sequential(Layer):
     def __init__(self, layers, rng=None, dtype="float32", backend="numpy", input_shape=None):
         self.layers = list(layers)
         self.input_shape = None if input_shape is None else tuple(input_shape)
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                raise ConfigError(f"expected layers, got {layer!r} at place {i}; derive it from tinygan.layers.Layer")
-            if layer.owned:
-                raise ConfigError(f"layer {i}, {layer}, is already part of a network, whose θ holds its parameters; "
-                                  f"use copy.deepcopy(layer), or nest the networks: Sequential([G, D])")
-            layer.owned = True
+        dtype = as_dtype(dtype)
+        self._check_layers(dtype, backend)
         self.rng = None if rng is None else generator(rng)
         if self.rng is not None:
             self.reset(self.rng)
-        self.owned = False
         self._adopt(dtype, backend)
+        self.owned = False
+        for layer in self.layers:
+            layer.owned = True
+
+    def _check_layers(self, dtype, name):
+        backend.get(name)
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise ConfigError(f"expected layers, got {layer!r} at place {i}; derive it from tinygan.layers.Layer")
+            if layer.owned or any(layer is before for before in self.layers[:i]):
+                raise ConfigError(f"layer {i}, {layer}, is already part of a network, whose θ holds its parameters; "
+                                  f"use copy.deepcopy(layer), or nest the networks: Sequential([G, D])")
+            here = isinstance(layer, Sequential) and (layer.theta.dtype.name, backend.name_of(layer.theta))
+            if here and here != (dtype.name, name):
+                raise DtypeError(f"layer {i} is a network in {here[0]} on {here[1]!r}, expected {dtype} on {name!r}; "
+                                 f"build the outer one with dtype={here[0]!r}, backend={here[1]!r}, or convert the "
+                                 f"inner one by .astype and .to")
 
     def _adopt(self, dtype, name):
-        dtype, xp = backend.dtype(dtype), backend.get(name)
-        convert = lambda array: backend.to(array, name).astype(dtype, copy=False)
+        xp, convert = backend.get(name), lambda array: backend.to(array, name).astype(dtype, copy=False)
         shapes = {f"{i}.{key}": shape for i, layer in enumerate(self.layers)
                   for key, shape in layer.params.shapes.items()}
         vectors = [convert(layer.params.vector) for layer in self.layers]
@@ -115,8 +126,7 @@ class Sequential(Layer):
         Raises ShapeError, DtypeError or BackendError, naming the layer, when x does not fit.
         """
         self._check(x)
-        rng = self.rng if rng is None else generator(rng)
-        caches = []
+        rng, shape, caches = self.rng if rng is None else generator(rng), x.shape, []
         for i, layer in enumerate(self.layers):
             if len(caches) > i:         # a LeakyReLU that the layer before it has done
                 continue
@@ -126,7 +136,7 @@ class Sequential(Layer):
             except ShapeError as error:
                 raise ShapeError(f"layer {i}: {error}") from None
             caches += [cache, (x, x)] if fused else [cache]     # the sign of x is that of LeakyReLU's input
-        return x, (caches, x.shape)
+        return x, (caches, x.shape, shape)
 
     def _forward_leaky(self, i, x, train, rng):
         """Layer i together with the LeakyReLU after it; None if that is another layer, or the two stay apart."""
@@ -152,7 +162,7 @@ class Sequential(Layer):
     def jvp(self, tx, cache):
         """tx of x's shape -> ty, the derivative of y along tx, and its cache."""
         tcaches = []
-        for layer, c in zip(self.layers, cache[0]):
+        for layer, c in zip(self.layers, self._same_shape("tx", tx, cache)):
             tx, tcache = layer.jvp(tx, c)
             tcaches.append(tcache)
         return tx, tcaches
@@ -174,14 +184,20 @@ class Sequential(Layer):
             raise BackendError(f"the network lives on {backend.name_of(self.theta)!r}, x on {backend.name_of(x)!r}; "
                                f"use backend.to(x, {backend.name_of(self.theta)!r})")
         if x.dtype != self.theta.dtype:
-            other = f", or network.astype({x.dtype.name!r})" if x.dtype.kind == "f" else ""
+            other = f", or network.astype({x.dtype.name!r})" if x.dtype in (np.float32, np.float64) else ""
             raise DtypeError(f"the network expected {self.theta.dtype}, got {x.dtype}; use "
                              f"x.astype({self.theta.dtype.name!r}){other}")
 
     def _same_shape(self, name, d, cache):
-        caches, shape = cache
+        """The layers' caches, once d fits: dy and dty are like y, tx is like x, all in the dtype of θ."""
+        caches, *shapes = cache
+        what, shape = ("input", shapes[1]) if name == "tx" else ("output", shapes[0])
         if getattr(d, "shape", None) != shape:
-            raise ShapeError(f"{name} expected the shape of the output, {shape}, got {getattr(d, 'shape', d)}")
+            raise ShapeError(f"{name} expected the shape of the {what}, {shape}, got {getattr(d, 'shape', d)}; make it "
+                             f"with zeros_like or ones_like of the {what}")
+        if d.dtype != self.theta.dtype:
+            raise DtypeError(f"{name} expected {self.theta.dtype}, got {d.dtype}; use "
+                             f"{name}.astype({self.theta.dtype.name!r})")
         return caches
 
     # Copies and words.

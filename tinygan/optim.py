@@ -15,7 +15,7 @@ from math import cos, pi
 
 from . import kernels
 from .backend import array_module, scalars
-from .errors import ConfigError, choose
+from .errors import ConfigError, ShapeError, choose
 from .params import Params
 
 
@@ -43,7 +43,6 @@ class Optimizer:
         if self.weight_decay:
             g = g + self.weight_decay * theta
         self.update(theta, g, *scalars(self.rates, theta))
-        kernels.changed(theta)
 
     def rates(self):
         """What `update` needs of this step's number: the learning rate, first. Counts the step."""
@@ -157,10 +156,15 @@ class Average:
 
 
 def _vector(grads, net):
+    wanted = net.params.shapes
+    found = {name: getattr(g, "shape", None) for name, g in grads.items()} if hasattr(grads, "items") else {}
+    for name in [*wanted, *found]:
+        if name not in wanted or found.get(name) != wanted[name]:
+            raise ShapeError(f"expected gradients of this network's parameters, {name!r} of shape {wanted.get(name)}, "
+                             f"got {found.get(name)}; begin with net.zero_grads()")
     if isinstance(grads, Params):
         return grads.vector
-    xp = array_module(net.params.vector)
-    return xp.concatenate([grads[name].reshape(-1) for name in net.params])
+    return array_module(net.params.vector).concatenate([grads[name].reshape(-1) for name in wanted])
 
 
 # Schedules: each returns a function of the steps done so far.

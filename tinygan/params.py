@@ -9,6 +9,8 @@ Gradients are a second Params of the same shapes.
 
 import math
 
+import numpy as np      # the shape of whatever is assigned
+
 from .backend import array_module
 from .errors import ShapeError
 
@@ -38,10 +40,35 @@ class Params(dict):
         view = self[name]
         if value is view:          # params["W"] += dW has already written in place
             return
-        shape = getattr(value, "shape", ())
+        shape = np.shape(value)
         if shape not in ((), view.shape):
             raise ShapeError(f"parameter {name!r} expected shape {view.shape}, got {shape}")
         view[...] = value
+
+    def update(self, *args, **named):
+        for name, value in dict(*args, **named).items():
+            self[name] = value
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
+    def _fixed(self, *args):
+        raise TypeError("the names of parameters are fixed; assign zeros, or make another layer")
+
+    __delitem__ = pop = popitem = clear = setdefault = _fixed
+
+    def __reduce__(self):       # for pickle, and for shallow copies
+        return Params, (self.shapes, self.vector)
+
+    def copy(self):
+        """Params with numbers of their own."""
+        return Params(self.shapes, self.vector.copy())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo):
+        return self.copy()
 
     def zeros(self):
         """Params of the same names and shapes, all zero: where gradients are added up."""

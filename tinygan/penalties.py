@@ -22,6 +22,8 @@ Norms sum over everything but the batch. Where v is taken:
     zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019
 """
 
+import numpy as np      # its scalars, which are not to promote anything
+
 from . import backend
 from .backend import array_module
 from .errors import ConfigError, ShapeError, choose
@@ -57,7 +59,7 @@ def _reverse(D, cache, d_logits, phi, grads):
 
 
 def _at(D, x, phi, grads, rng):
-    _check(D)
+    check(D)
     logits, cache = D.forward(x, rng=rng)
     return _reverse(D, cache, 0 * logits, phi, grads)
 
@@ -67,7 +69,7 @@ def r1(D, x, gamma, grads, rng=None):
 
     Raises ConfigError for γ < 0 or a D that ends in Sigmoid.
     """
-    _weight("gamma", gamma)
+    gamma = _weight("gamma", gamma)
     return _at(D, x, lambda v: zero_centred(v, gamma), grads, rng)
 
 
@@ -81,21 +83,21 @@ def wgan_gp(D, x_real, x_fake, lam, grads, eps=None, rng=None, one_sided=False):
 
     x_real, x_fake (N, …) of one shape; eps (N,) or (N, 1, …) in [0, 1], default drawn from rng, one a sample.
     """
-    _weight("lam", lam)
+    lam = _weight("lam", lam)
     x = between(x_real, x_fake, eps, rng)
     return _at(D, x, lambda v: one_centred(v, lam, one_sided), grads, rng)
 
 
 def dragan(D, x, lam, grads, rng=None):
     """λ·meanₙ(‖∇D(xₙ + αₙδ)‖ − 1)² near real x: adds ∂/∂θ into grads, returns the value."""
-    _weight("lam", lam)
+    lam = _weight("lam", lam)
     rng = generator(rng)
     return _at(D, around(x, rng), lambda v: one_centred(v, lam), grads, rng)
 
 
 def zero_gp(D, x_real, x_fake, gamma, grads, eps=None, rng=None):
     """(γ/2)·meanₙ‖∇D(x̂ₙ)‖² between real and generated: adds ∂/∂θ into grads, returns the value."""
-    _weight("gamma", gamma)
+    gamma = _weight("gamma", gamma)
     return _at(D, between(x_real, x_fake, eps, rng), lambda v: zero_centred(v, gamma), grads, rng)
 
 
@@ -106,8 +108,9 @@ def between(x_real, x_fake, eps=None, rng=None):
                          f"use batches of one size")
     if eps is None:
         eps = _uniform(x_real, (len(x_real),), rng)
-    if eps.size != len(x_real):
-        raise ShapeError(f"expected one eps a sample, {len(x_real)} of them, got shape {eps.shape}")
+    if getattr(eps, "size", None) != len(x_real):
+        raise ShapeError(f"expected an array of one eps a sample, {len(x_real)} of them, got "
+                         f"{getattr(eps, 'shape', type(eps).__name__)}; leave eps out to have it drawn")
     eps = eps.reshape(-1, *[1] * (x_real.ndim - 1)).astype(x_real.dtype)
     return eps * x_real + (1 - eps) * x_fake
 
@@ -137,8 +140,8 @@ def generator_penalty(D, cache, logits, lam):
     A packed D has a logit for each m samples: then n counts the packs, and vₙ is the gradient in all of a pack.
     Raises ConfigError for λ < 0 or a D that ends in Sigmoid.
     """
-    _check(D)
-    _weight("lam", lam)
+    check(D)
+    lam = _weight("lam", lam)
     xp, n = array_module(logits), len(logits)
     ones = xp.ones_like(logits)
     v, s = D.backward(ones, cache), sigmoid(-logits)
@@ -203,15 +206,15 @@ names = tuple(_DEFAULTS)
 
 def _weight(name, value):
     """The value, if it can be a weight. One that lives on a device has been asked on its way there."""
-    if not hasattr(value, "dtype") and not 0 <= value < float("inf"):
+    if hasattr(value, "dtype") and not isinstance(value, np.generic):
+        return value
+    if not 0 <= value < float("inf"):
         raise ConfigError(f"expected the penalty's {name} to be ≥ 0, got {value!r}")
-    return value
+    return float(value)     # a NumPy float64 would promote float32
 
 
-def _check(D):
+def check(D):
+    """Raise ConfigError if D ends in a Sigmoid: a penalty is on logits."""
     layers = getattr(D, "layers", [])
     if layers and isinstance(layers[-1], Sigmoid):
         raise ConfigError("a penalty expected a D that gives logits, got one that ends in Sigmoid; leave that out")
-
-
-check = _check

@@ -42,14 +42,14 @@ def write(folder, n=2500, held_out=None):
     folder = Path(folder)
     options, shape = read_config(folder / "config.json")
     config, log = from_options(options), read_log(folder)
-    real, _, _ = source(config)
+    real, _, labels = source(config)
     gan = load(folder, seed=0)
     parts = [f"<h1>{html.escape(str(folder.name))}</h1>",
              f"<p>{html.escape(config.model)} on {html.escape(config.data)}, {len(log['step'])} steps, "
              f"{gan.G.theta.size:,} parameters in G and {gan.D.theta.size:,} in D.</p>",
              '<div class="row">' + _file(folder / "samples.png", "samples, the same latents each time")
              + _file(folder / "progress.gif", "those latents through training") + "</div>"]
-    if n and (figures := _figures(folder, n, held_out)):
+    if n and (figures := _figures(folder, real, n, held_out)):
         parts += ["<h2>How good</h2>", figures]
     parts += ["<h2>Losses and outputs of D</h2>", _file(folder / "losses.png", "")]
     if len(shape) == 3:
@@ -58,7 +58,7 @@ def write(folder, n=2500, held_out=None):
                                                        "from one latent to another, in equal steps")]
         parts += ["<h2>Nearest training images</h2>", _picture(plots.grid(nearest(gan, real), 6, scale), (
             "left: a sample; then the five training images that are nearest to it"))]
-    norms = [[side, name, f"{g:.3g}", f"{t:.3g}"] for side, name, g, t in gradients(gan, config, real)]
+    norms = [[side, name, f"{g:.3g}", f"{t:.3g}"] for side, name, g, t in gradients(gan, config, real, labels)]
     parts += ["<h2>Gradients, layer by layer</h2>", _table(["", "layer", "‖∂loss/∂θ‖", "‖θ‖"], norms)]
     parts += ["<h2>The same again</h2>", f"<pre>{html.escape(command(config))}</pre>",
               _table(["option", "value"], [[k, str(v)] for k, v in asdict(config).items()])]
@@ -115,10 +115,12 @@ def nearest(gan, real, n=8, k=5):
     return np.stack(rows)
 
 
-def gradients(gan, config, real):
-    """(side, layer, norm of its gradient, norm of its parameters) on one batch, D before G; nothing is updated."""
-    make = Stream if isinstance(real, Mixture) else Batches
-    norms = []
+def gradients(gan, config, real, labels=None):
+    """(side, layer, norm of its gradient, norm of its parameters) in one step, D before G; nothing is updated.
+
+    What changes over the run (γ, instance noise) is taken as it ended.
+    """
+    norms, end = [], lambda value: float(str(value).split(":")[-1])
 
     class Note:
         """In the place of an optimiser: looks at the gradient and leaves the weights alone."""
@@ -132,11 +134,10 @@ def gradients(gan, config, real):
     gan.g_opt = gan.d_opt = Note()
     gan.average = None
     if isinstance(config.penalty, str):
-        gamma = config.gamma and float(str(config.gamma).split(":")[-1])
-        gan.penalty = Penalty(config.penalty, gamma)
-    batch = max(config.pack, config.batch // config.pack * config.pack)
-    labels = np.arange(batch) % gan.classes if gan.classes else None
-    gan.step([next(make(real, batch, 0)) for _ in range(gan.k)], labels)
+        gan.penalty = Penalty(config.penalty, config.gamma and end(config.gamma))
+    if config.noise_std is not None:
+        gan.noise_std = end(config.noise_std)
+    gan.train(Stream(real, config.batch, 0) if isinstance(real, Mixture) else Batches(real, config.batch, 0, labels), 1)
     return norms
 
 
@@ -145,7 +146,8 @@ def compare(folders, path):
     runs = [(Path(folder), from_options(read_config(Path(folder) / "config.json")[0]), read_log(folder))
             for folder in folders]
     plots.side_by_side([(folder.name, folder / "samples.png", log) for folder, _, log in runs], path)
-    rows = [["", *(folder.name for folder, _, _ in runs)], ["steps", *(str(len(log["step"])) for _, _, log in runs)]]
+    rows = [["", *(folder.name for folder, _, _ in runs)],
+            ["steps done", *(str(len(log["step"])) for _, _, log in runs)]]
     for name in asdict(Config()):
         values = [str(getattr(config, name)) for _, config, _ in runs]
         if len(set(values)) > 1:
@@ -156,12 +158,11 @@ def compare(folders, path):
     return rows
 
 
-def _figures(folder, n, held_out):
-    """The table of figures beside their floors, or "" for data that there are none for."""
-    try:
-        figures, floors = evaluate(folder, n, held_out=held_out)
-    except (DataError, ValueError):
+def _figures(folder, real, n, held_out):
+    """The table of figures beside their floors, or "" for data that there are none for: other images, too few."""
+    if not isinstance(real, Mixture) and (real.shape[1:] != (28, 28, 1) or len(real) < (100 if held_out else 200)):
         return ""
+    figures, floors = evaluate(folder, n, held_out=held_out)
     rows = [[name, f"{value:.4g}", f"{floors[name]:.4g}"] for name, value in figures.items()]
     return _table(["", "run", "floor"], rows) + (
         f"<p>{n} samples; the floor is the same figure for real ones" + (

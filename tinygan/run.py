@@ -32,6 +32,7 @@ from . import __version__, backend, checkpoint, data, kernels, plots, processes
 from .config import Config, build, from_options, source
 from .errors import ConfigError, DataError
 from .files import atomic, locked
+from .gan import steps_of
 from .guards import Guard
 from .results import evaluate, read_config, sample
 
@@ -119,7 +120,7 @@ class Run:
             else:
                 c.steps = 5000
         ends = [c.steps] if c.steps else []
-        ends += [max(1, round(c.epochs * per_epoch / c.k))] if c.epochs else []
+        ends += [steps_of(c.epochs, per_epoch, c.k)] if c.epochs else []
         return min(ends)
 
     def open(self, out):

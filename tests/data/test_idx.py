@@ -129,6 +129,7 @@ def test_folders(tmp_path):
     x, y = data.load(f"idx:{tmp_path}")
     assert x.shape == (6, 2, 2, 1) and x.dtype == np.float32 and y.tolist() == list(range(6))
     np.testing.assert_allclose(x, images[..., None] / 127.5 - 1, rtol=1e-6)
+    assert data.load(f"idx:{tmp_path}", held_out=True)[0].shape == (2, 2, 2, 1)
     idx.write(tmp_path / "train-labels.idx1-ubyte", labels[:5])
     with pytest.raises(DataError, match="expected 6 labels"):
         data.load(f"idx:{tmp_path}")

@@ -1,5 +1,7 @@
 """Each twin for NumPy against its namesake in ops: in one part and in several, below a block and beyond."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,17 @@ def test_blas_gets_its_threads_back():
         before = get()
         with kernels.alone(), kernels.alone():
             assert get() == 1
+        assert get() == before
+
+
+def test_blas_gets_its_threads_back_from_many():
+    get = parallel.openblas("get_num_threads")
+    if get:
+        before, x = get(), np.ones((4, 6, 6, 8), np.float32)
+        g, W = geometry((6, 6), (3, 3), (1, 1), "same"), np.ones((3, 3, 8, 8), np.float32)
+        for _ in range(10):
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda i: kernels.conv(x, W, g), range(16)))
         assert get() == before
 
 

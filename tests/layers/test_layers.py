@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinygan import gradcheck, selfcheck
 from tinygan.errors import ShapeError
-from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU,
+from tinygan.layers import (Affine, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU,
                             MaxPool2D, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D, WithLabels)
 
 small = st.integers(1, 3)
@@ -148,3 +148,23 @@ def test_the_dtype_of_x_is_that_of_everything(case, dtype, n, seed):
     arrays = [y, dx, ty, *one.jvp_backward(y, ty, cache, tcache, grads), *grads.values()]
     assert all(array.dtype == dtype for array in arrays)
     np.testing.assert_allclose(y, exact, rtol=1e-3, atol=1e-3)
+
+
+def test_a_bias_is_never_added_into_x():
+    class Shift(Affine):
+        def __init__(self):
+            super().__init__(b=(3,))
+
+        def draw(self, rng):
+            return {"b": np.ones(3)}
+
+        def prepare(self, x, train, rng):
+            return None
+
+        def map(self, x, ctx):
+            return x.reshape(x.shape)
+
+        def adjoint(self, dy, ctx):
+            return dy
+    x = np.zeros((2, 3), np.float32)
+    assert (Shift().forward(x)[0] == 1).all() and not x.any()

@@ -73,11 +73,13 @@ def test_minibatch_std_sees_collapse(rng):
 
 
 def test_augment_moves_cuts_and_brightens(rng):
-    x = np.full((400, 16, 16, 1), -1.0)
-    x[:, 8, 8] = 1.0
-    moved, _ = Augment("translation").forward(x, rng=0)
-    at = np.argwhere(moved[..., 0] == 1)
-    assert len(at) == 400 and {tuple(p) for p in at[:, 1:] - 8} == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}
+    for size, far in ((28, 3), (16, 2)):
+        x = np.full((600, size, size, 1), -1.0)
+        x[:, 8, 8] = 1.0
+        moved, _ = Augment("translation").forward(x, rng=0)
+        at = np.argwhere(moved[..., 0] == 1)
+        everywhere = {(i, j) for i in range(-far, far + 1) for j in range(-far, far + 1)}
+        assert len(at) == 600 and {tuple(p) for p in at[:, 1:] - 8} == everywhere
     assert (np.sort(np.unique(moved)) == [-1, 1]).all()                   # what comes into view is background
     cut, _ = Augment("cutout").forward(np.ones_like(x), rng=0)
     share = (cut == -1).mean((1, 2, 3))

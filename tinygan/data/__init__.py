@@ -26,16 +26,17 @@ _STREAMS = {"ring": ring, "grid": grid}
 streams = tuple(_STREAMS)
 
 
-def load(name, size=28, colour=False):
+def load(name, size=28, colour=False, held_out=False):
     """images (N, H, W, C) float32 in [−1, 1], labels (N,) int64, or None where there are none.
 
     name: "mnist5k" (bundled); "mnist", "fashion-mnist", "kmnist" (see `sets`); "idx:FOLDER"; "images:FOLDER" of PNG or
-    JPEG, resized to size × size, grey unless colour; or an .npy or .npz file. Raises ConfigError for another name,
-    MissingError and DataError for files that are not there or damaged.
+    JPEG, resized to size × size, grey unless colour; or an .npy or .npz file. held_out: of a set that is published in
+    two parts (those of `sets`, IDX files), the test images and not the training images. Raises ConfigError for another
+    name, MissingError and DataError for files that are not there or damaged.
     """
     kind, colon, path = str(name).partition(":")
     if kind == "idx" and path:
-        return load_folder(path)
+        return load_folder(path, held_out)
     if kind == "images" and path:
         return load_pictures(path, (size, size), "colour" if colour else "grey")
     if str(name).endswith((".npy", ".npz")):
@@ -43,9 +44,10 @@ def load(name, size=28, colour=False):
     if name == "mnist5k":
         return mnist5k()
     if str(name) in sets.SETS:
-        return sets.load(name)
+        return sets.load(name, held_out)
     if str(name) in _STREAMS:
-        raise ConfigError(f"expected a set of images, got {name!r}, a mixture without end; call stream({name!r})")
+        raise ConfigError(f"expected a set of images, got {name!r}, a mixture without end; choose data with images, or "
+                          f"from Python call data.stream({name!r})")
     raise ConfigError(f"unknown data {name!r}; choose one of: {' '.join(HELP.split())}")
 
 

@@ -107,20 +107,20 @@ def write(path, array):
         file.write(gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
 
 
-def load_folder(folder):
+def load_folder(folder, held_out=False):
     """MNIST-like images and labels from a folder: (N, H, W, C) float32 in [−1, 1], and (N,) int64 or None.
 
-    Takes train-images-idx3-ubyte before t10k-images-idx3-ubyte (or any one *images*idx* file), with . or - before
-    idx3, .gz or not, and the labels that go with it: those with the same beginning, in either spelling. Hidden files
-    are passed over. Raises MissingError, DataError.
+    Takes train-images-idx3-ubyte before t10k-images-idx3-ubyte (held_out: the reverse; or any one *images*idx* file),
+    with . or - before idx3, .gz or not, and the labels that go with it: those with the same beginning, in either
+    spelling. Hidden files are passed over. Raises MissingError, DataError.
     """
-    folder = Path(folder)
+    folder, first = Path(folder), "t10k" if held_out else "train"
     if not folder.is_dir():
         raise MissingError(f"expected a folder of IDX files, got {folder}, which is "
                            f"{'a file' if folder.exists() else 'not there'}; check the path")
     names = sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
     found = sorted((name for name in names if "images" in name and "idx" in name),
-                   key=lambda name: not name.startswith("train"))   # stable: train first, then by name
+                   key=lambda name: not name.startswith(first))     # stable: these first, then by name
     if not found:
         raise MissingError(f"expected a file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz in {folder}, "
                            f"got {', '.join(names[:5]) or 'an empty folder'}; put MNIST's files there")

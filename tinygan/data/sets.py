@@ -23,6 +23,7 @@ from ..errors import DataError, MissingError, choose
 from .idx import load_folder
 
 TRAIN = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
+TEST = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 SYSTEM = Path("/usr/share/datasets")
 
 
@@ -37,35 +38,36 @@ SETS = {
         ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"),
         {TRAIN[0]: "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
          TRAIN[1]: "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-         "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-         "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"}),
+         TEST[0]: "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+         TEST[1]: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"}),
     "fashion-mnist": Source(
         ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
          "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"),
         {TRAIN[0]: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
          TRAIN[1]: "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-         "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-         "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"}),
+         TEST[0]: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+         TEST[1]: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"}),
     "kmnist": Source(
         ("http://codh.rois.ac.jp/kmnist/dataset/kmnist",),
         {TRAIN[0]: "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
          TRAIN[1]: "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
-         "t10k-images-idx3-ubyte.gz": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
-         "t10k-labels-idx1-ubyte.gz": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"}),
+         TEST[0]: "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+         TEST[1]: "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"}),
 }
 
 
-def load(name):
+def load(name, held_out=False):
     """The 60,000 training images (N, 28, 28, 1) float32 in [−1, 1] and labels (N,) int64 of a set by name.
 
-    Fetches them if this machine has none. Raises MissingError, with what to do, when they cannot be had; DataError
-    when what is here is damaged.
+    held_out: the 10,000 test images. Fetches them if this machine has none. Raises MissingError, with what to do, when
+    they cannot be had; DataError when what is here is damaged.
     """
     choose("data set", name, SETS)
+    files = TEST if held_out else TRAIN
     for folder in places(name):
-        if folder.is_dir() and any("images" in path.name for path in folder.iterdir()):
-            return load_folder(folder)
-    return load_folder(fetch(name))
+        if folder.is_dir() and any(path.name.startswith(files[0][:10]) for path in folder.iterdir()):
+            return load_folder(folder, held_out)
+    return load_folder(fetch(name, files), held_out)
 
 
 def places(name):

@@ -27,7 +27,8 @@ from .workspace import keep
 
 BLOCK = 1 << 17     # numbers in a block: a few of them stay in the cache, and it is worth waking a thread for
 _busy = Lock()      # a part never splits again
-_alone = False
+_counting = Lock()
+_alone = 0          # how many are inside `alone`
 
 
 @lru_cache(maxsize=None)
@@ -80,25 +81,27 @@ if hasattr(os, "register_at_fork"):     # a child has none of its parent's threa
 
 @contextmanager
 def alone():
-    """Inside, a product has one core, and `parallel` has all of them."""
+    """Inside, a product has one core, and `parallel` has all of them; BLAS has its threads back when all are out."""
     global _alone
-    if threads() == 1 or _alone:
+    if threads() == 1:
         yield
         return
     keep()
-    before, put = openblas("get_num_threads")(), openblas("set_num_threads")
-    put(1)
-    _alone = True
+    with _counting:
+        _alone += 1
+        openblas("set_num_threads")(1)
     try:
         yield
     finally:
-        _alone = False
-        put(before)
+        with _counting:
+            _alone -= 1
+            if not _alone:
+                openblas("set_num_threads")(threads())
 
 
 def splits():
     """Whether `parallel` makes more than one part here."""
-    return _alone and not _busy.locked()
+    return bool(_alone) and not _busy.locked()
 
 
 def parallel(task, n, least=1):

@@ -62,7 +62,7 @@ def shared(array, key, make):
 
 @contextmanager
 def steady():
-    """Inside, what `of_weights` makes is kept; whoever changes weights there calls `changed`, as optimisers do."""
+    """Inside, what `of_weights` makes is kept; whoever changes weights there calls `changed`, as a game does."""
     before, _held.weights = getattr(_held, "weights", None), {}
     try:
         yield

@@ -38,7 +38,7 @@ class Augment(Affine):
         drawn = lambda draw: backend.fresh(draw, backend.name_of(x))
         shift, mask, light = None, None, 0.0
         if "translation" in self.kinds:
-            shift = tuple(drawn(lambda size=size: rng.integers(-size // 8, size // 8 + 1, size=(n, 1)))
+            shift = tuple(drawn(lambda size=size: rng.integers(-(size // 8), size // 8 + 1, size=(n, 1)))
                           for size in (h, w))
         if "cutout" in self.kinds:
             inside = []

@@ -1,7 +1,8 @@
-"""What a layer is, and the second-order rules of all layers but BatchNorm.
+"""What a layer is, and the second-order rules that most layers share.
 
-A layer has four maps, all written by hand. None of them keeps anything on the layer: forward returns all
-that the others need as `cache`, so one layer can be in the middle of several passes at once.
+A layer has four maps, all written by hand. None of them keeps anything of the pass on the layer: forward returns
+all that the others need as `cache`, so one layer can be in the middle of several passes at once. (Running
+statistics, in `state`, are of all passes.)
 
     forward(x, train=True, rng=None)                 -> y, cache
     backward(dy, cache, grads=None)                  -> dx          adds ∂/∂params into grads, if given
@@ -22,6 +23,7 @@ import copy
 import numpy as np   # the host-side parameters of a layer that no network owns yet
 
 from .. import backend, kernels
+from ..backend import array_module
 from ..errors import BackendError, DtypeError, ShapeError
 from ..ops import init as initial
 from ..params import Params, total
@@ -74,6 +76,10 @@ class Layer:
         """This layer and the LeakyReLU after it in one pass over memory -> z, cache; None: one after the other."""
         return None
 
+    def is_own(self, family):
+        """Whether forward is that of this family of layers: one put in its place must be the one that runs."""
+        return type(self).forward is family.forward and "forward" not in vars(self)
+
     def backward(self, dy, cache, grads=None):
         raise NotImplementedError(f"{type(self).__name__} does not define backward")
 
@@ -88,6 +94,10 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} does not define jvp_backward")
 
     # Copies: on another backend, in another dtype. The original stays as it is.
+
+    def __setstate__(self, state):      # from a pickle, in which views are arrays of their own
+        vars(self).update(state)
+        self.bind(self.params.vector)
 
     def copy(self, convert=None):
         """An independent copy; `convert` maps each array (parameters and state) to its copy."""
@@ -192,13 +202,13 @@ class Affine(Layer):
     def forward(self, x, train=True, rng=None, slope=1):
         ctx = self.prepare(x, train, rng)
         y = self.map(x, ctx)
-        if "b" in self.params:
+        if "b" in self.params:      # is added in place: never into x
+            y = y.copy() if array_module(x).may_share_memory(x, y) else y
             y = kernels.add_bias(y, self.param("b", x), slope)
         return y, (x, ctx)
 
     def forward_leaky(self, x, slope, train=True, rng=None):
-        own = type(self).forward is not Affine.forward or "forward" in vars(self)
-        return None if own or "b" not in self.params else self.forward(x, train, rng, slope)
+        return self.forward(x, train, rng, slope) if "b" in self.params and self.is_own(Affine) else None
 
     def backward(self, dy, cache, grads=None):
         with kernels.sharing(dy):     # adjoint and wgrad may use one transform of it

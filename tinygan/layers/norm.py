@@ -25,7 +25,7 @@ class BatchNorm(Layer):
     def __init__(self, c, momentum=0.9, eps=1e-5):
         if not (0 <= momentum <= 1 and eps > 0):
             raise ConfigError(f"expected momentum in [0, 1] and eps > 0, got {momentum!r} and {eps!r}")
-        self.c, self.momentum, self.eps = c, momentum, eps
+        self.c, self.momentum, self.eps = c, float(momentum), float(eps)
         super().__init__(gamma=(c,), beta=(c,))
         self.state = {"mean": np.zeros(c), "var": np.ones(c)}
 
@@ -46,8 +46,7 @@ class BatchNorm(Layer):
         return y, (xhat, s, train)
 
     def forward_leaky(self, x, slope, train=True, rng=None):
-        own = type(self).forward is not BatchNorm.forward or "forward" in vars(self)
-        return None if own else self.forward(x, train, rng, slope)
+        return self.forward(x, train, rng, slope) if self.is_own(BatchNorm) else None
 
     def backward(self, dy, cache, grads=None):
         xhat, s, train = cache

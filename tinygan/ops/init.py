@@ -17,21 +17,43 @@ import numpy as np   # the host's generator; nothing here touches a device array
 
 from ..errors import ConfigError, choose
 
-_RULES = {
-    "glorot_uniform": lambda rng, shape, i, o: _uniform(rng, shape, sqrt(6 / (i + o))),
-    "glorot_normal": lambda rng, shape, i, o: rng.normal(0.0, sqrt(2 / (i + o)), shape),
-    "he_uniform": lambda rng, shape, i, o: _uniform(rng, shape, sqrt(6 / i)),
-    "he_normal": lambda rng, shape, i, o: rng.normal(0.0, sqrt(2 / i), shape),
-    "dcgan": lambda rng, shape, i, o: rng.normal(0.0, 0.02, shape),
-    "zeros": lambda rng, shape, i, o: np.zeros(shape),
-    "ones": lambda rng, shape, i, o: np.ones(shape),
-}
-_RULES["glorot"] = _RULES["glorot_uniform"]
-_RULES["he"] = _RULES["he_normal"]
+
+def _glorot_uniform(rng, shape, fan_in, fan_out):
+    return _uniform(rng, shape, sqrt(6 / (fan_in + fan_out)))
+
+
+def _glorot_normal(rng, shape, fan_in, fan_out):
+    return rng.normal(0.0, sqrt(2 / (fan_in + fan_out)), shape)
+
+
+def _he_uniform(rng, shape, fan_in, fan_out):
+    return _uniform(rng, shape, sqrt(6 / fan_in))
+
+
+def _he_normal(rng, shape, fan_in, fan_out):
+    return rng.normal(0.0, sqrt(2 / fan_in), shape)
+
+
+def _dcgan(rng, shape, fan_in, fan_out):
+    return rng.normal(0.0, 0.02, shape)
+
+
+def _zeros(rng, shape, fan_in, fan_out):
+    return np.zeros(shape)
+
+
+def _ones(rng, shape, fan_in, fan_out):
+    return np.ones(shape)
 
 
 def _uniform(rng, shape, a):
     return rng.uniform(-a, a, shape)
+
+
+# By name, not lambdas: a layer keeps its rule, and can be pickled.
+_RULES = {"glorot": _glorot_uniform, "glorot_uniform": _glorot_uniform, "glorot_normal": _glorot_normal,
+          "he": _he_normal, "he_uniform": _he_uniform, "he_normal": _he_normal, "dcgan": _dcgan, "zeros": _zeros,
+          "ones": _ones}
 
 
 def rule(init):

@@ -49,14 +49,19 @@ def bce_with_logits(logits, target):
     return loss, (sigmoid(logits) - target) / logits.size
 
 
-def _target(name, x, target):
-    """Check both at the border; the target in x's dtype, as it is a constant and must not promote x."""
+def check(name, x):
+    """Raise BackendError, DtypeError or ShapeError unless x is a non-empty array in float32 or float64."""
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
         raise BackendError(f"expected {name} as an array, got {type(x).__name__}; use numpy.asarray(x, 'float32')")
-    if x.dtype.kind != "f":
+    if str(x.dtype) not in ("float32", "float64"):
         raise DtypeError(f"expected {name} in float32 or float64, got {x.dtype}; use x.astype('float32')")
     if 0 in x.shape:
         raise ShapeError(f"expected at least one of {name}, got shape {x.shape}; leave out empty batches")
+
+
+def _target(name, x, target):
+    """Check both at the border; the target in x's dtype, as it is a constant and must not promote x."""
+    check(name, x)
     shape = getattr(target, "shape", ())
     if shape not in ((), x.shape):
         raise ShapeError(f"expected a target of the shape of {name}, {x.shape}, got {shape}; reshape it, or give one "

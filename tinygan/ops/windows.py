@@ -7,6 +7,7 @@ Source: Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learn
 as TensorFlow defines it: out = ⌈n/s⌉, an odd pixel of padding at the bottom right.
 """
 
+from numbers import Integral
 from typing import NamedTuple
 
 from ..backend import array_module
@@ -57,10 +58,10 @@ def _same(n, k, s):
 
 def parse_pair(name, value, least=1):
     """An int, or a pair of them, as a pair; ConfigError unless each is an int ≥ least."""
-    pair = (value, value) if isinstance(value, int) else tuple(value) if _is_sequence(value) else ()
-    if len(pair) != 2 or not all(isinstance(n, int) and n >= least for n in pair):
+    pair = tuple(value) if _is_sequence(value) else (value, value)
+    if len(pair) != 2 or not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= least for n in pair):
         raise ConfigError(f"expected {name} to be an integer ≥ {least} or a pair of them, got {value!r}")
-    return pair
+    return tuple(map(int, pair))
 
 
 def parse_padding(padding):
