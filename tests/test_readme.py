@@ -52,4 +52,8 @@ def test_its_set_up_is_two_single_lines():
 
 
 def test_the_project_speaks_of_itself_alone():
-    assert not re.search(r"(pypi|pythonhosted|conda)\.(org|com)", README)
+    texts = [path for folder in ("tinygan", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*")]
+    for path in [*texts, *ROOT.glob("*.*"), ROOT / ".ci/run"]:
+        if path.suffix in (".py", ".md", ".cfg", ".toml", ".in", ".sh", ".cu", ".txt", ".json", ".csv", ""):
+            text = path.read_text(encoding="utf-8") if path.is_file() else ""
+            assert not re.search(r"(pypi|pythonhosted|conda)\.(org|com)", text), path

@@ -91,7 +91,8 @@ def _parser():
     page = commands.add_parser(
         "report", help="make report.html of a run again", formatter_class=argparse.RawTextHelpFormatter,
         description="One page that needs nothing else: samples, animation, curves, figures beside their floors,\n"
-        "gradients, latents between, nearest training images, options.", epilog="example:\n  tinygan report my-run")
+        "gradients, pictures between two latents, nearest training images, options.",
+        epilog="example:\n  tinygan report my-run")
     page.add_argument("run", metavar="RUN", help="the run's folder")
     page.add_argument("-n", type=_at_least(int, 0), default=2500, help="samples behind the figures; 0: none "
                       "(default 2500)")

@@ -28,7 +28,7 @@ from .ops.init import generator
 def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backend="numpy", **critic):
     """G latent → 256 → 512 → pixels, tanh; D pixels → 256 → 1. After Goodfellow et al. 2014."""
     c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), Dense(_told(critic, latent), c(256)), LeakyReLU(0.2),
+    G = [*_told(critic), Dense(latent + _classes(critic), c(256)), LeakyReLU(0.2),
          Dense(c(256), c(512)), LeakyReLU(0.2),
          Dense(c(512), prod(image)), Tanh(), Reshape(image)]
     D = _critic(image, critic, lambda shape, last: [
@@ -41,7 +41,7 @@ def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype
           **critic):
     """The DCGAN for 28×28 digits of the TensorFlow tutorial, after Radford et al. 2016; slope 0.2."""
     c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), *_project(_told(critic, latent), image, c(256), init),
+    G = [*_told(critic), *_project(latent + _classes(critic), image, c(256), init),
          *_up(c(256), c(128), 1, init),
          *_up(c(128), c(64), 2, init),
          ConvTranspose2D(c(64), image[2], 5, stride=2, bias=False, init=init), Tanh()]
@@ -52,7 +52,7 @@ def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", 
                **critic):
     """As `dcgan` with one more transposed convolution to 32 channels; the last then has stride 1."""
     c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), *_project(_told(critic, latent), image, c(256), init),
+    G = [*_told(critic), *_project(latent + _classes(critic), image, c(256), init),
          *_up(c(256), c(128), 1, init),
          *_up(c(128), c(64), 2, init),
          *_up(c(64), c(32), 2, init),
@@ -68,7 +68,7 @@ def dcgan_small(rng=None, width=0.25, **options):
 def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **critic):
     """For 2-D mixtures: G latent → 128 → 128 → 2, D 2 → 128 → 128 → 1. After Srivastava et al. 2017 (VEEGAN)."""
     c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), Dense(_told(critic, latent), c(128), init="he"), ReLU(),
+    G = [*_told(critic), Dense(latent + _classes(critic), c(128), init="he"), ReLU(),
          Dense(c(128), c(128), init="he"), ReLU(), Dense(c(128), *image)]
     D = _critic(image, critic, lambda shape, last: [
          Dense(*shape, c(128), init="he"), LeakyReLU(0.2), Dense(c(128), c(128), init="he"), LeakyReLU(0.2),
@@ -79,7 +79,7 @@ def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="nu
 def mixture(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **critic):
     """For narrow 2-D modes: G latent → 256 → 256 → 2; D on Fourier features (Tancik et al. 2020) → 256 → 256 → 1."""
     c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), Dense(_told(critic, latent), c(256), init="he"), ReLU(),
+    G = [*_told(critic), Dense(latent + _classes(critic), c(256), init="he"), ReLU(),
          Dense(c(256), c(256), init="he"), ReLU(), Dense(c(256), *image)]
     D = _critic(image, critic, lambda shape, last: [
          Fourier(4), Dense(9 * shape[0], c(256), init="he"), LeakyReLU(0.2),
@@ -115,7 +115,7 @@ def _critic(image, options, layers):
     unknown = set(options) - {"augment", "pack", "spectral", "minibatch_std", "classes"}
     if unknown:
         raise ConfigError(f"unknown option {sorted(unknown)[0]!r} of this model; choose among: augment, pack, "
-                          f"spectral, minibatch_std, classes")
+                          f"spectral, minibatch_std, classes, and for dcgan models dropout")
     augment, pack = options.get("augment"), options.get("pack", 1)
     if pack != 1 and options.get("classes"):
         raise ConfigError(f"expected packs or classes, got both (pack {pack}); a pack has no class of its own")
@@ -123,18 +123,20 @@ def _critic(image, options, layers):
     def last(n, init="glorot"):
         wide = options.get("minibatch_std", False)
         return [*([MinibatchStd()] if wide else []), Dense(n + wide, 1, init=init)]
-    body = layers((*image[:-1], _told(options, image[-1] * pack)), last)
+    body = layers((*image[:-1], image[-1] * pack + _classes(options)), last)
     if options.get("spectral"):
         body = [SpectralNorm(layer) if isinstance(layer, (Dense, Conv2D)) else layer for layer in body]
     return [*([Augment(augment)] if augment else []), *([Pack(pack)] if pack != 1 else []), *_told(options), *body]
 
 
-def _told(options, channels=None):
-    """The layers that tell the class, or how many channels there are after them."""
-    classes = options.get("classes") or 0
-    if channels is not None:
-        return channels + classes
-    return [WithLabels(classes)] if classes else []
+def _classes(options):
+    """How many classes the game has, and so how many channels tell of them."""
+    return options.get("classes") or 0
+
+
+def _told(options):
+    """The layers that tell the class."""
+    return [WithLabels(_classes(options))] if _classes(options) else []
 
 
 def _pair(G, D, latent, image, rng, dtype, backend):

@@ -14,7 +14,7 @@ def _labelled(layer, labels):
     return layer
 
 
-# (layer, shape of x, train): each layer, in each of its modes.
+# (layer, shape of x, train): each layer, in both modes where they differ in rule.
 LAYERS = [
     (Dense(4, 3), (3, 4), True),
     (Conv2D(2, 3, 3), (2, 5, 4, 2), True),
@@ -39,7 +39,7 @@ LAYERS = [
     (Sigmoid(), (4, 6), True),
     (Softplus(), (4, 6), True),
     (Fourier(2), (4, 2), True),
-    (SpectralNorm(Dense(4, 3)), (3, 4), False),
+    (SpectralNorm(Dense(4, 3)), (3, 4), False),         # in training u and v move on: a constant to the gradient only
     (SpectralNorm(Conv2D(2, 3, 3, stride=2)), (2, 4, 5, 2), False),
     (Pack(2), (4, 2, 3, 2), True),
     (MinibatchStd(), (4, 2, 3, 2), True),
@@ -53,7 +53,7 @@ NETWORKS = [("mlp", {}), ("dcgan", {"width": 0.05}), ("dcgan_deep", {"width": 0.
 
 
 def run(seed=0):
-    """Yield (group, Report) for every layer, every loss and G∘D end to end; x and cotangents from the seed."""
+    """Yield (group, Report) for every layer, every loss and D∘G end to end; x and cotangents from the seed."""
     rng = np.random.default_rng(seed)
     for layer, shape, train in LAYERS:
         report = gradcheck.check_layer(layer, rng.standard_normal(shape), rng=seed, train=train)

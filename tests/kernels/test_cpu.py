@@ -130,13 +130,11 @@ def test_blas_gets_its_threads_back_from_many():
         assert get() == before
 
 
-def test_buffers_grow_and_are_given_back():
-    from tinygan.kernels.workspace import release, scratch
+def test_buffers_grow():
+    from tinygan.kernels.workspace import scratch
     a, b = scratch("test", (2, 3)), scratch("test", (3, 2))
     assert np.shares_memory(a, b) and scratch("test", (100,)).shape == (100,)
     assert not np.shares_memory(scratch("test", (2,)), scratch("other", (2,)))
-    release()
-    assert not np.shares_memory(a, scratch("test", (2, 3)))
 
 
 def test_a_game_learns_alike_with_and_without_the_twins():

@@ -99,7 +99,7 @@ def test_input_that_does_not_fit(layer, x, error, words):
     (lambda: Conv2D(1, 1, 3, padding=-1), "got -1"), (lambda: MaxPool2D(2.5), "got 2.5"),
     (lambda: ConvTranspose2D(1, 1, 3, 2, 1, output_padding=2), "output_padding below the stride"),
     (lambda: ConvTranspose2D(1, 1, 3, 2, output_padding=1), "with padding 'same'"),
-    (lambda: Dense(1, 1, init="magic"), "unknown initialiser 'magic'; choose one of: glorot_uniform"),
+    (lambda: Dense(1, 1, init="magic"), "unknown initialiser 'magic'; choose one of: glorot, glorot_uniform"),
     (lambda: Dropout(1.0), "below 1, got 1.0"), (lambda: LeakyReLU(-1), "got -1"),
     (lambda: BatchNorm(2, eps=0), "eps > 0"),
 ])

@@ -25,11 +25,6 @@ def scratch(name, shape, dtype=np.float32):
     return buffers[key][:size].reshape(shape)
 
 
-def release():
-    """Give the memory of this thread's buffers back."""
-    _held.__dict__.pop("buffers", None)
-
-
 # What one array becomes (its transform, its windows) may serve two products: made once while the array is shared.
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Fourier features: sines and cosines of the coordinates, beside the coordinates."""
 
+from math import pi
+
 from ..backend import array_module
 from .base import Layer
 
@@ -16,7 +18,7 @@ class Fourier(Layer):
     """
 
     def __init__(self, octaves=4):
-        self.omega = [3.141592653589793 * 2**k for k in range(octaves)]
+        self.omega = [pi * 2**k for k in range(octaves)]
         super().__init__()
 
     def forward(self, x, train=True, rng=None):

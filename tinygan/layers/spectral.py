@@ -10,8 +10,8 @@ from .base import Affine
 class SpectralNorm(Affine):
     """The affine layer inside, with W̄ = W/σ(W) in the place of W; the bias is left alone.
 
-    As a matrix, W is (everything else, outputs). σ = vᵀWu with unit vectors u, v that follow its largest singular
-    value by one power iteration at each training pass, and are constants to every gradient:
+    As a matrix, W is (everything else, its last axis: outputs). σ = vᵀWu with unit vectors u, v that follow its largest
+    singular value by one power iteration at each training pass, and are constants to every gradient:
 
         v ← Wu/‖Wu‖,   u ← Wᵀv/‖Wᵀv‖,   σ = vᵀWu
         A(x; W̄) = A(x; W)/σ,   Aᵀ(dy; W̄) = Aᵀ(dy; W)/σ                      as A is linear in W
