@@ -1,5 +1,7 @@
 """Objectives: closed forms, stability, and gradients for both players."""
 
+import types
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,8 @@ def test_bad_choices():
     with pytest.raises(ConfigError, match="expected real logits too"):
         losses.get("relativistic").g_loss(column(1))
     assert losses.get("non-saturating").smoothing == 0
+    own = types.SimpleNamespace(d_loss=None, g_loss=None)
+    assert losses.get(own) is own
 
 
 @pytest.mark.parametrize("name", losses.names)

@@ -160,7 +160,7 @@ class GAN:
         x_fake, g_cache = G.forward(self.noise(n), rng=self.rng)
         fake, d_cache = D.forward(self.seen(x_fake), rng=self.rng)
         real = None
-        if self.loss.needs_real:
+        if getattr(self.loss, "needs_real", False):
             if x_real is None:
                 raise ConfigError(f"the loss {self.loss} expected real samples for G's step too, got none; "
                                   f"call g_step(n, x_real)")

@@ -194,8 +194,8 @@ names = tuple(_LOSSES)
 
 
 def get(name, smoothing=0.0):
-    """The objective of this name (a Loss is returned as it is); ConfigError lists the names there are."""
-    if isinstance(name, Loss):
+    """The objective of this name; a Loss, or whatever has its two maps, as it is. ConfigError lists the names."""
+    if hasattr(name, "d_loss") and hasattr(name, "g_loss"):
         return name
     loss = choose("loss", name.replace("-", "_") if isinstance(name, str) else name, _LOSSES)
     if issubclass(loss, NonSaturating):

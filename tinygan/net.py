@@ -43,6 +43,8 @@ class Sequential(Layer):
     """
 
     def __init__(self, layers, rng=None, dtype="float32", backend="numpy", input_shape=None):
+        if isinstance(layers, Layer):
+            raise ConfigError(f"expected a list of layers, got {layers!r} alone; write Sequential([...])")
         self.layers = list(layers)
         self.input_shape = None if input_shape is None else tuple(input_shape)
         dtype = as_dtype(dtype)

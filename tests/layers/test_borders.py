@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinygan import Sequential
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
 from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D,
                             Reshape, Tanh)
@@ -101,7 +102,9 @@ def test_input_that_does_not_fit(layer, x, error, words):
     (lambda: ConvTranspose2D(1, 1, 3, 2, output_padding=1), "with padding 'same'"),
     (lambda: Dense(1, 1, init="magic"), "unknown initialiser 'magic'; choose one of: glorot, glorot_uniform"),
     (lambda: Dropout(1.0), "below 1, got 1.0"), (lambda: LeakyReLU(-1), "got -1"),
-    (lambda: BatchNorm(2, eps=0), "eps > 0"),
+    (lambda: BatchNorm(2, eps=0), "eps > 0"), (lambda: BatchNorm(-1), "got gamma of shape (-1,)"),
+    (lambda: Dense(2.5, 2), "Dense expected sizes that are integers ≥ 1, got W of shape (2.5, 2)"),
+    (lambda: Conv2D(0, 2, 3), "got W of shape (3, 3, 0, 2)"), (lambda: Sequential(Dense(1, 1)), "a list of layers"),
 ])
 def test_options_that_make_no_sense(build, words):
     with pytest.raises(ConfigError) as caught:

@@ -19,12 +19,13 @@ Two families need the rules only once: what is affine in x (`Affine`), and what 
 """
 
 import copy
+from numbers import Integral
 
 import numpy as np   # the host-side parameters of a layer that no network owns yet
 
 from .. import backend, kernels
 from ..backend import array_module
-from ..errors import BackendError, DtypeError, ShapeError
+from ..errors import BackendError, ConfigError, DtypeError, ShapeError
 from ..ops import init as initial
 from ..params import Params, total
 
@@ -43,7 +44,11 @@ class Layer:
     statistics = ()
 
     def __init__(self, **shapes):
-        """shapes: the name and the shape of each parameter, in order."""
+        """shapes: the name and the shape of each parameter, in order. Raises ConfigError for a size below 1."""
+        for name, shape in shapes.items():
+            if not all(isinstance(n, Integral) and n >= 1 for n in shape):
+                raise ConfigError(f"{type(self).__name__} expected sizes that are integers ≥ 1, got {name} of shape "
+                                  f"{shape}; see the order of its arguments")
         self.state = {}
         self.owned = False   # by a Sequential: two of them cannot share one vector
         self.bind(np.zeros(total(shapes)), shapes)
