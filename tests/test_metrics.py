@@ -29,6 +29,12 @@ def test_a_mixture_that_misses():
     assert narrow["high_quality"] == 1.0 and narrow["worst_covariance"] > 3
 
 
+def test_a_mixture_is_measured_on_points():
+    for shape in ((0, 2), (1, 2), (5, 3), (4,)):
+        with pytest.raises(DataError, match="at least two points"):
+            metrics.mixture(np.zeros(shape), data.ring())
+
+
 def test_energy_distance():
     x = np.random.default_rng(0).standard_normal((400, 2))
     y = np.random.default_rng(1).standard_normal((500, 2))

@@ -157,7 +157,9 @@ def test_file_system_errors(here, capsys):
 
 
 def test_config_from_python_is_checked():
-    for options, words in [({"model": "mlp", "bogus": 1}, "unknown option 'bogus'"), ({"steps": 0}, "steps"),
+    for options, words in [({"model": "mlp", "bogus": 1}, "unknown option 'bogus'"), ({"k": True}, "k to be an int"),
+                           ({"augment": 3}, "augment to be text, got 3"), ({"spectral": "no"}, "to be true or false"),
+                           ({"gamma": 1.0}, "add --penalty r1"), ({"steps": 0}, "steps"),
                            ({"seed": -1}, "seed"), ({"width": float("inf")}, "width"), ({"batch": 2.5}, "batch")]:
         with pytest.raises(ConfigError, match=words):
             run.train(quiet=True, **options)

@@ -35,10 +35,10 @@ class Config:
     capture: bool = False      # the step as a CUDA graph
     tf32: bool = False         # products of a GPU in TF32
     penalty: str = None
-    gamma: str = None          # a number, or "start:end" over the run
+    gamma: object = None       # a number, or "start:end" over the run
     g_penalty: float = 0.0
     average: float = 0.0
-    noise_std: str = None      # likewise
+    noise_std: object = None   # likewise
     clip: float = None
     augment: str = None
     pack: int = 1
@@ -49,7 +49,8 @@ class Config:
     classes: int = None        # how many labels there are; found from the data
 
     def __post_init__(self):
-        kinds = {int: (int, "an integer"), float: ((int, float), "a number"), bool: (bool, "true or false")}
+        kinds = {int: (int, "an integer"), float: ((int, float), "a number"), bool: (bool, "true or false"),
+                 str: (str, "text")}
         for field in fields(self):
             value, (kind, word) = getattr(self, field.name), kinds.get(field.type, (object, ""))
             if value is not None and not (isinstance(value, kind) and isinstance(value, bool) <= (field.type is bool)):

@@ -40,9 +40,13 @@ _TRUNCATED = 1 - 4.5 * np.exp(-4.5) / (1 - np.exp(-4.5))
 def mixture(points, model, real=None, rng=0):
     """The figures above for points (N, 2) against a data.Mixture -> dict of floats.
 
-    real (M, 2): samples for the energy distance; drawn from the model by rng if not given.
+    real (M, 2): samples for the energy distance; drawn from the model by rng if not given. Raises DataError for fewer
+    than two points, or of another shape.
     """
     points = np.asarray(points, np.float64)
+    if points.ndim != 2 or len(points) < 2 or points.shape[1] != model.means.shape[1]:
+        raise DataError(f"expected at least two points (N, {model.means.shape[1]}), got shape {points.shape}; draw "
+                        f"more")
     distance = _distances(points, model.means)
     nearest = distance.argmin(1)
     good = distance[np.arange(len(points)), nearest] <= 3 * model.sigma
