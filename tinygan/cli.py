@@ -119,7 +119,7 @@ def _add_train(commands):
         argument_default=argparse.SUPPRESS,     # what is not given is left to config.Config, or to --config
         description="Train a GAN and leave samples, an animation, curves, a log and weights in a run folder.",
         epilog="""examples:
-  tinygan train                                        a small DCGAN on the bundled digits, about a minute
+  tinygan train                                        a small DCGAN on the bundled digits, a minute or two
   tinygan train --model mlp --epochs 100               the MLP GAN
   tinygan train --model dcgan --data idx:my/mnist      the full DCGAN on IDX files
   tinygan train --data ring --steps 5000               a mixture of 8 Gaussians

@@ -50,22 +50,21 @@ class Config:
 
     def __post_init__(self):
         kinds = {int: (int, "an integer"), float: ((int, float), "a number"), bool: (bool, "true or false"),
-                 str: (str, "text")}
+                 str: (str, "text"), object: ((int, float, str), "a number, or start:end")}
         for field in fields(self):
-            value, (kind, word) = getattr(self, field.name), kinds.get(field.type, (object, ""))
+            value, (kind, word) = getattr(self, field.name), kinds[field.type]
             if value is not None and not (isinstance(value, kind) and isinstance(value, bool) <= (field.type is bool)):
                 raise ConfigError(f"expected {field.name} to be {word}, got {value!r}")
-        for name, least in [("steps", 1), ("batch", 1), ("k", 1), ("m", 1), ("latent_dim", 1), ("seed", 0), ("pack", 1),
-                            ("image_size", 1)]:
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value >= least):
+        for name in ("steps", "batch", "k", "m", "latent_dim", "seed", "pack", "image_size"):
+            value, least = getattr(self, name), int(name != "seed")
+            if value is not None and value < least:
                 raise ConfigError(f"expected {name} to be an integer ≥ {least}, got {value!r}")
         if self.gamma is not None and not self.penalty:
             raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, say, "
                               f"or leave gamma out")
         for name in ("width", "epochs", "g_lr", "d_lr"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, (int, float)) and 0 < value < float("inf")):
+            if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"expected {name} to be a number above 0, got {value!r}")
 
     def resolve(self, samples):

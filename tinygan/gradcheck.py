@@ -313,7 +313,8 @@ def check_layer(layer, x, rng=0, train=True, directions=3, limit=64):
     """
     report = Report(repr(layer))
     for map_ in ("forward", "backward"):
-        if not callable(getattr(layer, map_, None)) or getattr(type(layer), map_, None) is getattr(Layer, map_):
+        method = getattr(layer, map_, None)
+        if not callable(method) or getattr(method, "__func__", None) is getattr(Layer, map_):
             raise ConfigError(f"expected a layer that defines {map_}, got {layer!r}; write it, or see how it is spelt")
     for check, map_, options in [(check_backward, "backward", {"directions": directions, "limit": limit}),
                                  (check_jvp, "jvp", {}), (check_adjoint, "jvp", {}),

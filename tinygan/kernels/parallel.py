@@ -28,7 +28,8 @@ from .workspace import keep
 BLOCK = 1 << 17     # numbers in a block: a few of them stay in the cache, and it is worth waking a thread for
 _busy = Lock()      # a part never splits again
 _counting = Lock()
-_alone = 0          # how many are inside `alone`
+_alone = 0          # how many are inside `alone`, and how many threads BLAS had before
+_before = None
 
 
 @lru_cache(maxsize=None)
@@ -82,21 +83,23 @@ if hasattr(os, "register_at_fork"):     # a child has none of its parent's threa
 @contextmanager
 def alone():
     """Inside, a product has one core, and `parallel` has all of them; BLAS has its threads back when all are out."""
-    global _alone
+    global _alone, _before
     if threads() == 1:
         yield
         return
     keep()
     with _counting:
+        if not _alone:
+            _before = openblas("get_num_threads")()
+            openblas("set_num_threads")(1)
         _alone += 1
-        openblas("set_num_threads")(1)
     try:
         yield
     finally:
         with _counting:
             _alone -= 1
             if not _alone:
-                openblas("set_num_threads")(threads())
+                openblas("set_num_threads")(_before)
 
 
 def splits():
