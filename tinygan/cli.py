@@ -57,6 +57,12 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options):
         super().__init__(allow_abbrev=False, **options)
 
+    def parse_known_args(self, *args, **kwargs):    # of a command, whose own help then is the one to see
+        known, others = super().parse_known_args(*args, **kwargs)
+        if others:
+            self.error(f"unrecognized arguments: {' '.join(others)}")
+        return known, others
+
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
