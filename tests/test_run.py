@@ -130,7 +130,8 @@ def _bad(here):
         ("train --average 1", "averaging decay"), ("train --augment flip", "got 'flip'"),
         ("train --dropout 1", "dropout rate"), ("train --model mlp --dropout 0.1", "unknown option 'dropout' of this"),
         ("train --data ring --model mixture --augment cutout", "Augment expected (N, H, W, C)"),
-        ("train --ste 3", "unrecognized arguments: --ste 3; see tinygan train --help"), ("", "COMMAND"), ("sample gone", "make one with: tinygan train --out gone"),
+        ("train --ste 3", "unrecognized arguments: --ste 3; see tinygan train --help"), ("", "COMMAND"),
+        ("sample gone", "make one with: tinygan train --out gone"),
         ("sample broken", "damaged or foreign"), ("sample taken -n 0", "at least 1"),
         ("sample taken --out x.jpg", ".png or .npy"),
     ]
