@@ -4,8 +4,9 @@
     python benchmarks/growth.py --backend cupy --out results/growth-gpu
 
 Each point runs in a process of its own: the median of its steps, and the highest resident memory above that of the
-process before it built anything (on a GPU: what the memory pool holds, 32 MiB of it cuBLAS's workspace). The exponent
-e of cost ~ size^e is the slope of the least-squares line through the logarithms; for images the size is the side.
+process before it built anything. On a GPU the step is a CUDA graph, and the memory is all that the process takes on
+the device beyond CUDA's own; nobody else may use it meanwhile. The exponent e of cost ~ size^e is the slope of the
+least-squares line through the logarithms; for images the size is the side.
 """
 
 import argparse
@@ -29,17 +30,19 @@ SERIES = {
 
 def point(name, batch, width, side):
     """{"median_s", "memory_mib"} of one setting, in this process."""
-    before = _resident()
-    gan, x = bench.game("dcgan", batch, name, width=width, image=(side, side, 1))
+    before = _memory(name)
+    gan, x = bench.game("dcgan", batch, name, capture=name == "cupy", width=width, image=(side, side, 1))
+    gan.step(x)         # the first is not captured
     median, low, high = bench.clock(lambda: gan.step(x), name, seconds=2.0, least=5)
-    memory = (backend.get(name).get_default_memory_pool().total_bytes() / 2**20 if name == "cupy"
-              else _resident() - before)
     return {"batch": batch, "width": width, "side": side, "median_s": median, "q25_s": low, "q75_s": high,
-            "memory_mib": memory}
+            "memory_mib": _memory(name) - before}
 
 
-def _resident():
-    """Highest resident memory of this process so far, MiB; Linux only."""
+def _memory(name):
+    """The highest resident memory of this process so far, MiB (Linux only); on a GPU what is taken of its memory."""
+    if name == "cupy":
+        free, total = backend.get(name).cuda.runtime.memGetInfo()
+        return (total - free) / 2**20
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
@@ -61,7 +64,7 @@ def main():
     for name, settings in SERIES.items():
         rows = [json.loads(subprocess.run(
             [sys.executable, __file__, "--backend", args.backend, "--point", json.dumps(setting)],
-            check=True, capture_output=True, text=True).stdout) for setting in settings]
+            check=True, stdout=subprocess.PIPE, text=True).stdout) for setting in settings]
         sizes = [row[name] for row in rows]
         slopes = {cost: exponent(sizes, [row[cost] for row in rows]) for cost in ("median_s", "memory_mib")}
         results["series"][name], results["exponents"][name] = rows, slopes

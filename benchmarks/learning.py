@@ -92,7 +92,7 @@ def stacked(images, seed, steps=None, batch=None, name="numpy", width=1.0, sampl
     rate = optim.cosine(STACKED["lr"], steps, end=0.05)
     G, D = models.dcgan(rng=rng, image=(28, 28, 3), width=width, backend=name, dropout=0)
     gan = GAN(G, D, "relativistic", optim.Adam(rate, 0.0, 0.99), optim.Adam(rate, 0.0, 0.99), rng=rng, penalty="r1+r2",
-              gamma=optim.anneal(*STACKED["gamma"], steps), average=STACKED["average"])
+              gamma=optim.anneal(*STACKED["gamma"], steps), average=STACKED["average"], capture=name == "cupy")
     gan.train(data.Stream(data.Stacked(images), batch, rng), steps=steps)
     return metrics.stacked(np.concatenate([backend.asnumpy(gan.sample(min(1000, samples - i)))
                                            for i in range(0, samples, 1000)]))

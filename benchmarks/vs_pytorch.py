@@ -21,6 +21,7 @@ here is tinygan's seen in a mirror (images and weights flipped along both axes),
 """
 
 import argparse
+import gc
 import json
 import statistics
 import subprocess
@@ -154,9 +155,14 @@ class Torch:
                 self.step(x)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
+        gc.collect()                # an array of CuPy's that dies in the middle of a capture would spoil it
         with torch.cuda.graph(graph):
             self.step(x)
-        return graph.replay
+
+        def replay():
+            graph.replay()
+        replay.reads = self, x      # which the graph itself does not keep alive
+        return replay
 
     def _mask(self, masks):
         if masks:
@@ -327,12 +333,17 @@ def main():
             worst = validate(model, device=args.device)
             for graph in (False, True) if args.device == "cuda" else (False,):
                 row = _measure(model, batch, args, graph) | {"validated": worst}
+                if graph:
+                    row["ratio_to_eager"] = row["median_s"]["tinygan"] / eager
+                else:
+                    eager = row["median_s"][row["torch_format"]]
                 results["steps"].append(row)
                 print(f"{model + ', graph' * graph:<12}{batch:>6}{1e3 * row['median_s']['tinygan']:>12.2f}"
                       f"{1e3 * row['median_s'][row['torch_format']]:>10.2f}{row['ratio']:>7.2f}"
                       f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}"
                       + "".join(f"{row['peak_mib'][side]:>{width}.0f}" for side, width in
-                                zip(("tinygan", row["torch_format"]), (10, 7)) if "peak_mib" in row), flush=True)
+                                zip(("tinygan", row["torch_format"]), (10, 7)) if "peak_mib" in row)
+                      + (f"{row['ratio_to_eager']:>8.2f} of PyTorch's step by step" if graph else ""), flush=True)
                 if args.json:       # at once: a later row may fail
                     Path(args.json).write_text(json.dumps(results, indent=2) + "\n")
 

@@ -88,7 +88,7 @@ class GAN:
         self.backend, self.dtype = backend.name_of(G.theta), G.theta.dtype
         # Convolutions do much that is no product: kernels share it out. Dense layers alone are left to BLAS's threads.
         images = any(isinstance(layer, (Conv2D, ConvTranspose2D)) for net in (G, D) for layer in net.layers)
-        self._threads = kernels.alone if images else nullcontext
+        self._threads = kernels.alone if images and self.backend == "numpy" else nullcontext
         self.classes = next((layer.classes for layer in _labelled(G)), 0)
         if bool(self.classes) != bool(_labelled(D)):
             raise ConfigError("expected WithLabels in both networks or in neither, got it in one; the other would not "

@@ -88,13 +88,13 @@ def bce_with_logits(logits, target):
 _direct = {name: _twin(name, _conv) for name in ("conv", "conv_input", "conv_weight")}
 
 # The multiplications that dft.py may need at most, of those of direct sums: its copies and small products cost
-# something too. On the CPU measured; on a GPU, where bytes weigh more, estimated.
-_FRUGAL = {"cpu": 0.7, "cuda": 0.3}
+# something too. Measured on CPUs, not yet on a GPU.
+FRUGAL = 0.7
 
 
 def _convolution(name, x, W_shape, g, *args):
     where = _where(x)
-    cheaper = where and _mode == "fast" and dft.cost(len(x), W_shape, g) < _FRUGAL[where]
+    cheaper = where and _mode == "fast" and dft.cost(len(x), W_shape, g) < FRUGAL
     with alone() if where == "cpu" else nullcontext():
         if cheaper and not (where == "cuda" and cuda.rounds()):
             return getattr(dft, name)(*args)

@@ -51,11 +51,15 @@ def _kernel(xp, name, file, constants):
 
 def _launch(name, n, *args, file="device.cu", constants=()):
     """Run a kernel for n threads. Arrays must be dense and of the type that it expects; ints are unsigned."""
-    if n >= 2**31:
-        raise ShapeError(f"expected fewer than 2³¹ numbers for one kernel, got {n}; use a smaller batch")
+    _countable(n)
     xp = array_module(args[0])
     scalar = lambda a: np.uint32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float) else a
     _kernel(xp, name, file, constants)((-(-n // THREADS),), (THREADS,), tuple(scalar(a) for a in args))
+
+
+def _countable(n):
+    if n >= 2**31:
+        raise ShapeError(f"expected fewer than 2³¹ numbers for one kernel, got {n}; use a smaller batch")
 
 
 def _dense(*arrays):
@@ -115,7 +119,8 @@ def _over_pixels(name, over, here, out, g):
     """Launch a kernel of windows.cu, made for this geometry, for each number (or each four) of `over`."""
     channels = (here if name == "windows" else out).shape[-1]
     four = channels % 4 == here.data.ptr % 16 == out.data.ptr % 16 == 0
-    n = over.size // 4 if four else over.size
+    n, most = (size // 4 if four else size for size in (over.size, max(here.size, out.size)))
+    _countable(most)
     _launch(name, n, here, out, n, file="windows.cu", constants=geometry(g, channels, four))
 
 

@@ -22,7 +22,7 @@ V = C w (R, c, o), all of them matrix products:
     y = Aᵀ (X V)         dx = Bᵀ (Y Vᵀ)         dW = Cᵀ (Xᵀ Y)
 
 The third row of each complex frequency is the sum (in A the difference) of the two before, so that much of A and B
-is an addition.
+is an addition; on a device, where a pass over memory should cost more than such products, all are rows of the matrices.
 
 A 5×5 kernel on a 7×7 map needs L = 9 and R = 121, against 1,225 products of pixel and tap. Sines and cosines keep
 the rounding error at that of the direct sum: relative 1e-6 in float32. Source: Mathieu, Henaff & LeCun 2014; the
@@ -45,7 +45,7 @@ from . import cublas
 from .parallel import parallel
 from .workspace import kept_of, of_weights, scratch
 
-CHUNK = 128     # samples transformed at a time: what they need stays small, whatever the batch
+CHUNK = 128     # samples that the host transforms at a time: what they need stays small, whatever the batch
 
 
 def cost(n, shape, g):
@@ -84,13 +84,13 @@ def _run(g, x=None, dy=None, W=None, want=None):
     n, (A, B, _) = len(like), _matrices(_unstride(g), array_module(like))
     if want is None:
         dV = None
-        for part in _chunks(n):
+        for part in _chunks(like):
             X, Y = _hat(B, x, part, "x", g), _hat(A, dy, part, "y")
             dV = _add(dV, _products(X.transpose(0, 2, 1), Y, "v" if dV is None else "v of a chunk"))
         return _kernel_gradient(dV, g)
     V = _kernel(W, g)
     out = _fresh((n, *(g.out if want == "y" else g.size), W.shape[3 if want == "y" else 2]), W)
-    for part in _chunks(n):
+    for part in _chunks(like):
         if want == "y":
             A.transpose(_products(_hat(B, x, part, "x", g), V, "y"), out[part])
         else:
@@ -98,14 +98,16 @@ def _run(g, x=None, dy=None, W=None, want=None):
     return out
 
 
-def _chunks(n):
-    return [slice(i, i + CHUNK) for i in range(0, n, CHUNK)]
+def _chunks(x):
+    """The samples of x in parts; on a device all at once, to keep it busy."""
+    size = CHUNK if type(x) is np.ndarray else len(x) or 1
+    return [slice(i, i + size) for i in range(0, len(x), size)]
 
 
 def _hat(transform, array, part, name, g=None):
     """The transform of array[part] in the buffer of this name; if it is shared and still there, as it is."""
     kept = kept_of(array)
-    if kept is None or len(array) > CHUNK:
+    if kept is None or len(array[part]) < len(array):
         _forget(name)
         return transform.apply(array[part], name, g)
     if kept[1] is None or kept[1][0] is not transform:
@@ -138,10 +140,10 @@ def _add(total, more):
 # The matrices A, B, C of a stride-1 geometry.
 
 class _Transform(NamedTuple):
-    """A or B without its sums: rows (R′, P) of real frequencies, then real parts, then imaginary parts."""
+    """A or B: rows (R′, P) of real frequencies, then real parts, then imaginary parts; sums of these may follow."""
     rows: np.ndarray
-    pairs: int      # how many complex frequencies
-    sign: int       # the third row of each: first + sign·second
+    pairs: int      # how many sums are left to additions, each of two of the last rows
+    sign: int       # first + sign·second
 
     def apply(self, x, name, g=None):
         """The R rows on the pixels of x (N, …P…, c), cut into the phases of g -> (R, N, c), in the buffer `name`."""
@@ -192,8 +194,11 @@ def _matrices(g, xp):
     real, half = own == other, own < other      # one of f and −f; those that are their own partner are real
     (a, b, c), (A, B, C) = ([m[half] for m in (y, x, w)], [m[real].real for m in (y, x, w)])
     stack = lambda *groups: xp.asarray(np.concatenate(groups).astype(np.float32))
-    return (_Transform(stack(A, 2 * a.imag, -2 * a.real), len(a), -1),
-            _Transform(stack(B, b.real, b.imag), len(b), +1),
+
+    def transform(real, p, q, sign):
+        sums = [] if xp is np else [p + sign * q]
+        return _Transform(stack(real, p, q, *sums), 0 if sums else len(p), sign)
+    return (transform(A, 2 * a.imag, -2 * a.real, -1), transform(B, b.real, b.imag, +1),
             stack(C, c.imag - c.real, c.real + c.imag, c.real))
 
 
