@@ -330,7 +330,7 @@ def main():
           f"{'peak MiB':>10}{'torch':>7}")
     for model in args.models:
         for batch in args.batches or ([128] if model == "mlp" else [64, 128]):
-            worst = validate(model, device=args.device)
+            worst, eager = validate(model, device=args.device), None
             for graph in (False, True) if args.device == "cuda" else (False,):
                 row = _measure(model, batch, args, graph) | {"validated": worst}
                 if graph:

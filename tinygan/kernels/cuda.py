@@ -170,35 +170,42 @@ def dropout(key, x, rate):
 
 # Sums over the rows (n, C) of an array (…, C), as a tree.
 
+def _rows(*arrays):
+    return tuple(a.reshape(-1, a.shape[-1]) for a in _dense(*arrays))
+
+
 def sum_rows(x):
     """Σ x over all axes but the last."""
-    return _total(*_dense(x))
+    return _total(*_rows(x))
 
 
-def _total(x, scale=1.0):
-    """scale·Σ x, (C,). x dense."""
-    while x.size // x.shape[-1] > FAN:
-        x = _blocks("sum_rows", x, 1.0)
-    return _blocks("sum_rows", x, scale)[0]
+def _total(x):
+    """Σ x, (C,), of rows x (n, C)."""
+    while True:
+        x = _blocks("sum_rows", x.shape[1], x)
+        if len(x) == 1:
+            return x[0]
 
 
-def _blocks(name, x, other, width=1):
-    """What this kernel makes of each block of FAN rows: (blocks, width·C)."""
-    c = x.shape[-1]
-    n = x.size // c
-    blocks = -(-n // FAN)
+def _blocks(name, c, x, *args, width=1):
+    """What this kernel makes of c columns of each FAN rows of x, or fewer in the last block: (blocks, width·c)."""
+    blocks = -(-len(x) // FAN)
     out = array_module(x).empty((blocks, width * c), dtype=x.dtype)
-    _launch(name, blocks * c, x, other, out, FAN, n, c, blocks)
+    _launch(name, blocks * c, x, *args, out, FAN, len(x), c, blocks)
     return out
 
 
 # Batch normalisation.
 
 def moments(x):
-    """Mean and biased variance of x over all axes but the last."""
-    x, share = *_dense(x), x.shape[-1] / x.size
-    mean = _total(x, share)
-    return mean, _total(_blocks("sum_squares", x, mean), share)
+    """Mean and biased variance of x over all axes but the last, in one pass over memory."""
+    x, = _rows(x)
+    (m, c), each = x.shape, 1           # how many samples a row of x stands for
+    while True:
+        x = _blocks("moments", c, x, each, m, width=2)
+        each *= FAN
+        if len(x) == 1:
+            return x[0, :c], x[0, c:]
 
 
 def follow(running, batch, momentum, factor=1.0):
@@ -216,8 +223,9 @@ def normalize(x, mean, s, gamma, beta, slope=1):
 
 def sums(t, xhat):
     """Σ t and Σ x̂t over all axes but the last."""
-    both = _total(_blocks("sum_products", *_dense(t, xhat), width=2)).reshape(2, -1)
-    return both[0], both[1]
+    c = t.shape[-1]
+    both = _total(_blocks("sum_products", c, *_rows(t, xhat), width=2))
+    return both[:c], both[c:]
 
 
 def project(t, xhat, scale, totals):

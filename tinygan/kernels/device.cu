@@ -69,19 +69,29 @@ KERNEL adam(float* theta, const float* g, float* m, float* v, const float* lr, c
 #define EACH_BLOCK(i, j, from, to) EACH(i, blocks * c); \
     unsigned j = i % c, from = i / c * rows, to = from + rows < n ? from + rows : n
 
-KERNEL sum_rows(const float* x, float scale, float* out, unsigned rows, unsigned n, unsigned c, unsigned blocks) {
+KERNEL sum_rows(const float* x, float* out, unsigned rows, unsigned n, unsigned c, unsigned blocks) {
     EACH_BLOCK(i, j, from, to);
     float sum = 0;
     for (unsigned r = from; r < to; r++) sum += x[r * c + j];
-    out[i] = scale * sum;
+    out[i] = sum;
 }
 
-KERNEL sum_squares(const float* x, const float* mean, float* out, unsigned rows, unsigned n, unsigned c,
-                   unsigned blocks) {
+// Mean and Σ(x − mean)² of each block, side by side in out (blocks, 2, c); of all samples the mean and the variance.
+// A row of x stands for `each` of the `total` samples, the last for what is left: a sample itself, or (2, c) numbers
+// as this kernel writes them. About the common mean, squares about a part's own gain its samples times the distance².
+KERNEL moments(const float* x, unsigned each, unsigned total, float* out, unsigned rows, unsigned n, unsigned c,
+               unsigned blocks) {
     EACH_BLOCK(i, j, from, to);
-    float sum = 0;
-    for (unsigned r = from; r < to; r++) sum += (x[r * c + j] - mean[j]) * (x[r * c + j] - mean[j]);
-    out[i] = sum;
+    unsigned wide = each > 1 ? 2 * c : c;
+    float mean = 0, squares = 0;
+    for (unsigned r = from; r < to; r++) mean += x[r * wide + j] * (r + 1 < n ? each : total - r * each);
+    mean /= (to < n ? to * each : total) - from * each;
+    for (unsigned r = from; r < to; r++) {
+        float gap = x[r * wide + j] - mean;
+        squares += gap * gap * (r + 1 < n ? each : total - r * each) + (each > 1 ? x[r * wide + c + j] : 0);
+    }
+    out[i / c * 2 * c + j] = mean;
+    out[i / c * 2 * c + c + j] = blocks > 1 ? squares : squares / total;
 }
 
 // Σ t and Σ x̂t, side by side in out (blocks, 2, c).
