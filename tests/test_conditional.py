@@ -107,3 +107,15 @@ def test_a_conditional_run_resumes(tmp_path):
     r.go(quiet=True)
     run.resume(tmp_path / "parts", quiet=True)
     assert (tmp_path / "whole/samples.png").read_bytes() == (tmp_path / "parts/samples.png").read_bytes()
+
+
+def test_batches_of_labels_and_labels_below_zero(tmp_path):
+    gan = GAN(*models.points(rng=0, classes=3, width=0.1), rng=0, k=2)
+    x = np.zeros((4, 2), "float32")
+    gan.step(x, [0, 1, 2, 0])                   # a list of numbers is one batch
+    gan.step([x, x], [np.array([0, 1, 2, 0]), [2, 1, 0, 0]])
+    with pytest.raises(ConfigError, match="batch of labels or k = 2 of them, got 1"):
+        gan.step([x, x], [np.zeros(4, int)])
+    np.savez(tmp_path / "a.npz", images=np.zeros((40, 28, 28), np.uint8), labels=np.arange(40) - 1)
+    with pytest.raises(ConfigError, match="labels from 0 on in .*got -1"):
+        run.Run(run.Config(data=str(tmp_path / "a.npz"), conditional=True, model="mlp", width=0.1, batch=20))

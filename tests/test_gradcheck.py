@@ -278,3 +278,98 @@ def test_what_only_some_calls_get_wrong():
         with pytest.raises(gradcheck.GradientError, match=words):
             gradcheck.check_layer(layer, x).raise_if_wrong()
     assert not gradcheck.check_jvp(Moves(3, 2), x).ok
+
+
+def test_a_backward_of_ones_own_serves_without_dx_too():
+    """A game asks the first layer of a network for its gradients alone."""
+    class Frozen(Dense):                            # half of W stays as it is
+        def backward(self, dy, cache, grads=None):
+            new = self.zero_grads()
+            dx = super().backward(dy, cache, new)
+            if grads is not None:
+                new["W"][:1] = 0
+                for name in new:
+                    grads[name] += new[name]
+            return dx
+
+    class Twice(Sequential):                        # y = 2·body
+        def forward(self, x, train=True, rng=None):
+            y, cache = super().forward(x, train, rng)
+            return 2 * y, cache
+
+        def backward(self, dy, cache, grads=None):
+            return super().backward(2 * dy, cache, grads)
+
+    x = x_of((4, 3)).astype("float32")
+    for layer, factor in ((Frozen(3, 2), 1), (Twice([Dense(3, 2)], rng=0), 2)):
+        net, plain = Sequential([layer, Tanh()]), Sequential([Dense(3, 2), Tanh()])
+        plain.theta = net.theta
+        y, cache = net.forward(x)
+        both, alone = net.zero_grads(), net.zero_grads()
+        net.backward(np.ones_like(y), cache, both)
+        net.backward_params(np.ones_like(y), cache, alone)
+        np.testing.assert_array_equal(both.vector, alone.vector)
+        assert abs(both.vector).max() > 0 and (factor == 2 or not both["0.W"][:1].any())
+    gradcheck.check_backward(Twice([Dense(3, 2), Tanh()], rng=0), x).raise_if_wrong()
+
+    class Another(Dense):
+        def backward_params(self, dy, cache, grads):
+            grads["b"] += 1.001 * dy.sum(0)
+    with pytest.raises(gradcheck.GradientError, match="db, no dx"):
+        gradcheck.check_layer(Another(3, 2), x).raise_if_wrong()
+
+
+def test_memory_in_any_order():
+    for layer, shape in ((Dense(3, 2), (4, 3)), (Conv2D(2, 3, 3), (2, 5, 4, 2))):
+        x = x_of(shape)
+        gradcheck.check_layer(layer, np.asfortranarray(x)).raise_if_wrong()
+        gradcheck.check_layer(layer, x.transpose()[::-1].transpose()).raise_if_wrong()
+    r, f = np.asfortranarray(x_of((6, 2))), x_of((2, 6)).T
+    gradcheck.check_loss(losses.get("hinge").d_loss, r, f).raise_if_wrong()
+
+
+def test_a_forward_that_writes_into_x_is_seen_though_it_does_so_once():
+    class Abs(Pointwise):
+        def f(self, x):
+            return np.abs(x, out=x)
+
+        def d1(self, t, x, y):
+            return np.sign(x) * t
+
+    def loss(x):
+        np.abs(x, out=x)
+        return x.sum(), np.sign(x)
+    for report in (gradcheck.check_layer(Abs(), x_of((3, 2))), gradcheck.check_loss(loss, x_of((3, 2)))):
+        assert any(text.startswith("unchanged") for text in report.failures)
+
+
+def test_a_layer_inside_that_goes_less_far():
+    class First(Layer):
+        def forward(self, x, train=True, rng=None):
+            return x * 2, None
+
+        def backward(self, dy, cache, grads=None):
+            return dy * 2
+    report = gradcheck.check_layer(Sequential([Dense(3, 2), First()], rng=0), x_of((2, 3)))
+    assert report.raise_if_wrong().skipped == ["jvp", "jvp_backward"]
+
+
+def test_where_and_what_is_wrong():
+    class Nan(Dense):
+        def backward(self, dy, cache, grads=None):
+            dx = super().backward(dy, cache, grads)
+            dx[1, 2] = np.nan
+            return dx
+
+    class Nothing(Dense):
+        def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+            return super().jvp_backward(dy, dty, cache, tcache, grads)[0], None
+
+    class Wide(Dense):
+        def jvp(self, tx, cache):
+            ty, tcache = super().jvp(tx, cache)
+            return ty[None], tcache
+    for layer, words in ((Nan(3, 2), r"dx\[1, 2\]: by hand nan"), (Nothing(3, 2), "second dtx.*got NoneType"),
+                         (Wide(3, 2), r"ty: expected the shape \(4, 2\), got \(1, 4, 2\)")):
+        with pytest.raises(gradcheck.GradientError, match=words):
+            gradcheck.check_layer(layer, x_of((4, 3))).raise_if_wrong()

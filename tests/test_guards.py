@@ -68,3 +68,14 @@ def test_a_run_that_diverges(tmp_path, monkeypatch, capsys):
     with np.load(tmp_path / "r/weights.npz") as file:
         assert all(np.isfinite(file[name]).all() for name in file.files)
     assert len(list(csv.reader((tmp_path / "r/log.csv").read_text().splitlines()))) > 1
+
+
+def test_the_average_comes_back_too():
+    gan = GAN(*models.points(rng=0, width=0.05), rng=0, average=0.5)
+    guard = Guard(gan, print)
+    gan.G.theta[...] = np.nan
+    gan.average.update(gan.G)
+    assert np.isnan(gan.sample(4)).all()
+    with pytest.raises(Diverged):
+        guard.check(1, FINE)
+    assert np.isfinite(gan.sample(4)).all()

@@ -58,7 +58,7 @@ def start(options, folder, stop):
 
 
 @pytest.mark.parametrize("options, stop", [(EVERYTHING, 1), (EVERYTHING, 7), (EVERYTHING, 23), (PLAIN, 7),
-                                           (dict(data="ring", steps=12, average=0.9), 5)])
+                                           (PLAIN, 0), (dict(data="ring", steps=12, average=0.9), 5)])
 def test_resumed_is_the_same_to_the_bit(tmp_path, options, stop):
     run.train(tmp_path / "whole", quiet=True, **options)
     start(options, tmp_path / "parts", stop)

@@ -112,6 +112,8 @@ def source(config):
     if labels is None:
         raise ConfigError(f"expected data with labels for a conditional game, got {config.data!r}, which has none; "
                           f"leave out --conditional")
+    if labels.min() < 0:
+        raise ConfigError(f"expected labels from 0 on in {config.data!r}, got {labels.min()}; number classes 0, 1, …")
     config.classes = int(labels.max()) + 1
     return images, shape, labels
 

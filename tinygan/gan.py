@@ -13,6 +13,7 @@ Parameters change only after every backward pass that reads them.
 
 from contextlib import nullcontext
 from itertools import count
+from numbers import Integral
 
 from numpy import arange, asarray   # labels live on the host
 
@@ -70,16 +71,20 @@ class GAN:
         if self.g_opt is self.d_opt:
             raise ConfigError("expected two optimisers, got the same one twice; each keeps the moments of one network")
         for name, n in (("k", k), ("m", m)):
-            if not (isinstance(n, int) and n >= 1):
+            if not (isinstance(n, Integral) and n >= 1):
                 raise ConfigError(f"expected {name}, a number of steps, to be an integer ≥ 1, got {n!r}")
         self.latent, self.latent_dim, self.k, self.m = latent, latent_dim or _latent_dim(G), k, m
         self.processes = processes or Alone()
         self.rng = generator(rng)
         self.sample_rng, = self.rng.spawn(1)   # looking at samples does not change the training that follows
+        if gamma is not None and not isinstance(penalty, str):
+            raise ConfigError(f"expected gamma beside the name of a penalty, got {gamma!r} with penalty {penalty!r}; "
+                              f"give penalty=\"r1\", say, or leave gamma out")
         self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
         if self.penalty or g_penalty:
             penalties.check(D)
-        for name, value, least in (("g_penalty", g_penalty, g_penalty >= 0), ("clip", clip, clip is None or clip > 0),
+        for name, value, least in (("g_penalty", g_penalty, 0 <= g_penalty < float("inf")),
+                                   ("clip", clip, clip is None or clip > 0),
                                    ("noise_std", noise_std, callable(noise_std) or noise_std >= 0)):
             if not least:
                 raise ConfigError(f"expected {name} {'> 0' if name == 'clip' else '≥ 0'}, got {value!r}")
@@ -127,7 +132,7 @@ class GAN:
                                   f"give labels")
             for net in nets or (self.G, self.D):
                 for layer in _labelled(net):
-                    layer.labels = labels
+                    layer.labels = asarray(labels) if isinstance(labels, (list, tuple)) else labels
 
     def d_step(self, x_real, labels=None):
         """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake (and penalty)."""
@@ -181,9 +186,11 @@ class GAN:
     def step(self, x_real, labels=None):
         """k steps of D, then m of G. x_real: one batch (N, …) for all k, or a list of k batches; labels likewise."""
         batches = x_real if isinstance(x_real, (list, tuple)) else [x_real] * self.k
-        labels = labels if isinstance(labels, (list, tuple)) else [labels] * self.k
-        if len(batches) != self.k:
-            raise ConfigError(f"expected one batch or k = {self.k} of them, got {len(batches)}")
+        several = isinstance(labels, (list, tuple)) and not all(isinstance(label, Integral) for label in labels)
+        labels = labels if several else [labels] * self.k
+        for what, given in (("batch", batches), ("batch of labels", labels)):
+            if len(given) != self.k:
+                raise ConfigError(f"expected one {what} or k = {self.k} of them, got {len(given)}")
         if self._captured:
             self.tell(labels[0])
             self._labels = labels
@@ -195,7 +202,7 @@ class GAN:
 
     def _rounds(self, batches, labels):
         metrics = {}
-        with self._threads(), kernels.steady():
+        with self._threads(), kernels.steady(self.G.theta, self.D.theta):
             for batch, told in zip(batches, labels):
                 metrics.update(self.d_step(batch, told))
             for _ in range(self.m):
@@ -214,7 +221,8 @@ class GAN:
             per_epoch = getattr(batches, "steps_per_epoch", None)
             if not per_epoch:
                 raise ConfigError("epochs need data that ends, got an endless stream; give steps instead")
-            steps = min(filter(None, (steps, steps_of(epochs, per_epoch, self.k))))
+            whole = steps_of(epochs, per_epoch, self.k)
+            steps = whole if steps is None else min(steps, whole)
         if steps is None and stop is None:
             raise ConfigError("expected steps, epochs or a stop condition, got none; training would never end")
         metrics = {}
@@ -239,6 +247,9 @@ class GAN:
         With `average`, G's averaged weights draw them.
         """
         G = self.average.net if self.average else self.G
+        if (n is None) == (z is None):
+            raise ConfigError("expected either n, how many samples, or z, their latents, got " +
+                              ("neither" if n is None else "both"))
         z = self.noise(n, self.sample_rng) if z is None else z
         if self.classes:
             self.tell(arange(len(z)) % self.classes if labels is None else asarray(labels), G)

@@ -21,12 +21,15 @@ class Guard:
         self.gan, self.warn, self.warned, self.recent = gan, warn, set(), []
         self._keep()
 
+    def _arrays(self):
+        nets = [self.gan.G, self.gan.D, *([self.gan.average.net] if self.gan.average else [])]
+        return [array for net in nets for array in (net.theta, *net.state.values())]
+
     def _keep(self):
-        self.good = [array.copy() for net in (self.gan.G, self.gan.D) for array in (net.theta, *net.state.values())]
+        self.good = [array.copy() for array in self._arrays()]
 
     def _put_back(self):
-        arrays = [array for net in (self.gan.G, self.gan.D) for array in (net.theta, *net.state.values())]
-        for array, good in zip(arrays, self.good):
+        for array, good in zip(self._arrays(), self.good):
             array[...] = good
 
     def check(self, step, metrics):

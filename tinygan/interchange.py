@@ -73,14 +73,18 @@ def _twins(i, layer, x, y):
         return [(i, f"Linear({layer.n_in}, {layer.n_out}{bias})")]
     if isinstance(layer, (Conv2D, ConvTranspose2D)):
         kind = "ConvTranspose2d" if isinstance(layer, ConvTranspose2D) else "Conv2d"
-        main = (i, f"{kind}({layer.c_in}, {layer.c_out}, {layer.kernel}, {layer.stride}{bias})")
+        maps = f"{layer.c_in}, {layer.c_out}, {layer.kernel}, {layer.stride}{bias}"
         if kind == "Conv2d":
+            main = (i, f"Conv2d({maps})")
             (top, bottom), (left, right) = _geometry(layer, x).pads
             pad = (f"{i}_pad", f"ZeroPad2d(({left}, {right}, {top}, {bottom}))")
             return [pad, main] if any((top, bottom, left, right)) else [main]
         (top, _), (left, _) = layer.geometry(x[:2]).pads
         bottom, right = (s * (n - 1) + k - before - out for s, n, k, before, out in
                          zip(layer.stride, x, layer.kernel, (top, left), y))     # below 0: rows that no input reaches
+        beyond = f", output_padding={(max(-bottom, 0), max(-right, 0))}" if min(bottom, right) < 0 else ""
+        bottom, right = max(bottom, 0), max(right, 0)
+        main = (i, f"ConvTranspose2d({maps}{beyond})")
         cut = (f"{i}_cut", f"ZeroPad2d(({-left}, {-right}, {-top}, {-bottom}))")
         return [main, cut] if any((top, bottom, left, right)) else [main]
     if isinstance(layer, BatchNorm):

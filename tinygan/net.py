@@ -6,7 +6,7 @@ from . import backend, kernels
 from .backend import dtype as as_dtype
 from .errors import BackendError, ConfigError, DtypeError, ShapeError
 from .layers.activations import LeakyReLU, ReLU
-from .layers.base import Layer
+from .layers.base import Layer, Pointwise
 from .ops.init import generator
 
 
@@ -143,7 +143,8 @@ class Sequential(Layer):
     def _forward_leaky(self, i, x, train, rng):
         """Layer i together with the LeakyReLU after it; None if that is another layer, or the two stay apart."""
         after = self.layers[i + 1] if i + 1 < len(self.layers) else None
-        return self.layers[i].forward_leaky(x, after.slope, train, rng) if type(after) in (LeakyReLU, ReLU) else None
+        leaky = type(after) in (LeakyReLU, ReLU) and after.is_own(Pointwise)
+        return self.layers[i].forward_leaky(x, after.slope, train, rng) if leaky else None
 
     def backward(self, dy, cache, grads=None):
         """dy of y's shape -> dx; adds ∂⟨dy, y⟩/∂θ into grads, if given."""

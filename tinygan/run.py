@@ -101,7 +101,9 @@ class Run:
         self.batches = (data.Stream(self.source, config.batch, shuffle) if isinstance(self.source, data.Mixture) else
                         data.Batches(self.source, config.batch, shuffle, labels))
         self.steps = self._length(recipe)
-        self.gan = build(config, recipe, shape, weights, training, self.steps, self.processes)
+        self.gan = gan = build(config, recipe, shape, weights, training, self.steps, self.processes)
+        for optimiser, net in ((gan.g_opt, gan.G), (gan.d_opt, gan.D)):
+            optimiser.prepare(net)      # its slots are part of every checkpoint, the first one too
         self.z = self.gan.noise(SHOWN if len(shape) == 3 else 1000, self.gan.sample_rng)
         # What the options made of D must take what G draws; if not, say so before there is a folder.
         self.gan.tell(np.zeros(config.pack, int))
@@ -236,8 +238,6 @@ class Run:
             raise DataError(f"the data {self.config.data!r} is not the data that the run in {path} was trained on; put "
                             f"it back, or start a new run")
         try:
-            for optimiser in (self.gan.g_opt, self.gan.d_opt):
-                optimiser.prepare(self.gan.G if optimiser is self.gan.g_opt else self.gan.D)
             checkpoint.put(self._arrays(), arrays, path)
             for name, thing in self._clocks().items():
                 thing.t = int(meta["t"][name])

@@ -132,6 +132,17 @@ def test_pictures_of_any_size_and_colour(tmp_path):
     np.testing.assert_array_equal(red[0], np.broadcast_to(np.float32([1, -1, -1]), (8, 8, 3)))
 
 
+def test_pictures_of_sixteen_bits_and_with_holes(tmp_path):
+    ramp = np.linspace(0, 65535, 28 * 28).reshape(28, 28)
+    Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / "a.png")
+    shape = np.zeros((28, 28, 4), np.uint8)
+    shape[10:20, 10:20] = 0, 0, 0, 255                  # a black square, and nothing around it
+    Image.fromarray(shape).save(tmp_path / "b.png")
+    images, _ = data.load(f"images:{tmp_path}")
+    np.testing.assert_allclose(images[0, ..., 0], ramp / 32767.5 - 1, atol=0.01)
+    assert images[1, 0, 0] == 1 and images[1, 15, 15] == -1
+
+
 def test_subfolders_are_labels(tmp_path):
     _pictures(tmp_path / "cats", 2)
     _pictures(tmp_path / "dogs", 3)
@@ -164,7 +175,9 @@ def test_arrays(tmp_path):
 @pytest.mark.parametrize("arrays, words", [
     (dict(images=np.zeros((2, 28, 28), np.int32)), "float32"), (dict(images=np.full((2, 4, 4), np.nan)), "finite"),
     (dict(images=np.full((2, 4, 4), 200.0)), "x/127.5"), (dict(images=np.zeros(5, np.float32)), "shape"),
-    (dict(images=np.zeros((0, 4, 4), np.float32)), "empty"), (dict(a=PIXELS, b=PIXELS), "'images' or 'x'"),
+    (dict(images=np.zeros((0, 4, 4), np.float32)), "empty"),
+    (dict(images=np.zeros((0, 4, 4), np.uint8)), "at least one"),
+    (dict(a=PIXELS, b=PIXELS), "'images' or 'x'"),
     (dict(x=PIXELS, y=LABELS[:3]), "labels"), (dict(x=PIXELS, y=LABELS / 2), "labels"), ({}, "'images' or 'x'")])
 def test_arrays_that_do_not_fit(tmp_path, arrays, words):
     np.savez(tmp_path / "a.npz", **arrays)

@@ -1,5 +1,8 @@
 """Each twin for NumPy against its namesake in ops: in one part and in several, below a block and beyond."""
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -157,3 +160,48 @@ def test_a_game_learns_alike_with_and_without_the_twins():
     assert set(used) == {"fast"}
     np.testing.assert_allclose(fast[:3], reference[:3], rtol=1e-3)
     np.testing.assert_allclose(fast, reference, rtol=0.05, atol=0.02)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_begins_anew():
+    """Born while another thread computes, and inside `alone`: nothing waits, and BLAS has its threads."""
+    script = """if True:
+        import os, sys, threading, warnings
+        import numpy as np
+        from tinygan import kernels
+        from tinygan.kernels import parallel
+        warnings.simplefilter("ignore")
+        get, end = parallel.openblas("get_num_threads"), []
+        before = get and get()
+
+        def work():
+            while not end:
+                with kernels.alone():
+                    parallel.parallel(lambda part: sum(range(3000)), 8)
+        thread = threading.Thread(target=work)
+        thread.start()
+        for i in range(30):
+            child = os.fork()
+            if not child:
+                ok = parallel._alone == 0 and not get or get() == before
+                with kernels.alone():
+                    parallel.parallel(lambda part: None, 8)
+                os._exit(0 if ok and not parallel._alone else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        end.append(1)
+        thread.join()
+        with kernels.alone():
+            child = os.fork()
+            if child:
+                assert os.waitpid(child, 0)[1] == 0
+        assert parallel._alone == 0
+    """
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_an_interrupt_leaves_nothing_locked():
+    if parallel.threads() > 1:
+        parallel._busy.acquire()        # as Ctrl-C between two lines of `parallel` would leave it
+        with kernels.alone():
+            assert parallel.splits()
+        assert not parallel._busy.locked()

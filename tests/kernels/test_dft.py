@@ -120,7 +120,7 @@ def test_what_weights_become_is_kept_until_they_change(rng, monkeypatch):
     inner = dft._kernel_into
     monkeypatch.setattr(dft, "_kernel_into", lambda *args: made.append(1) or inner(*args))
     first = dft.conv(x, W, g)
-    with kernels.steady():
+    with kernels.steady(theta):
         for _ in range(3):
             np.testing.assert_array_equal(dft.conv(x, W, g), first)
             dft.conv_input(x, W, g)
@@ -131,11 +131,28 @@ def test_what_weights_become_is_kept_until_they_change(rng, monkeypatch):
         kernels.changed(rng.standard_normal(9))         # somebody else's
         dft.conv(x, W, g)
         assert len(made) == 3
-        for _ in range(40):         # weights that come and go: each its own, and no more are kept than a few
-            np.testing.assert_array_equal(dft.conv(x, W / 2, g), first)
-        assert len(workspace._held.weights) <= 16
+        mine = W / 2                # of no vector: whoever changes it need not say so
+        np.testing.assert_array_equal(dft.conv(x, mine, g), first)
+        mine *= 2
+        np.testing.assert_allclose(dft.conv(x, mine, g), 2 * first, rtol=1e-6)
+        for i in range(40):         # views that come and go: no more are kept than a few
+            dft.conv(x, theta.reshape(5, 5, 8, 8), g)
+        assert len(workspace._held.weights[0]) <= 16
     theta *= 2
     np.testing.assert_allclose(dft.conv(x, W, g), 4 * first, rtol=1e-6)     # outside, nothing is
+
+
+def test_what_is_shared_outlives_nothing_that_is_shared_inside(rng):
+    """Both use one buffer: a convolution whose maps call another's."""
+    g, h = (geometry((7, 7), (k, k), (1, 1), "same") for k in (5, 3))
+    x, other, dy = (rng.standard_normal((4, 7, 7, 8)).astype("float32") for _ in range(3))
+    W = rng.standard_normal((3, 3, 8, 8)).astype("float32")
+    alone = dft.conv_weight(x, dy, g)
+    with kernels.sharing(dy):
+        dft.conv_weight(x, dy, g)
+        with kernels.sharing(other):
+            dft.conv_input(other, W, h)
+        np.testing.assert_array_equal(dft.conv_weight(x, dy, g), alone)
 
 
 def test_a_step_sees_its_own_weights(rng):
@@ -144,7 +161,7 @@ def test_a_step_sees_its_own_weights(rng):
 
     from tinygan import GAN, models
     x, thetas = rng.uniform(-1, 1, (8, 28, 28, 1)).astype("float32"), []
-    for steady in (kernels.steady, nullcontext):
+    for steady in (kernels.steady, lambda *vectors: nullcontext()):
         before, kernels.steady = kernels.steady, steady
         try:
             gan = GAN(*models.dcgan(rng=0, width=0.25), rng=1, clip=0.05)

@@ -15,7 +15,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 def load_pictures(folder, size=(28, 28), mode="grey"):
     """PNG and JPEG pictures of a folder: images (N, *size, C) float32 in [−1, 1], and labels (N,) int64 or None.
 
-    Each is cut to a square in its middle and resized. mode: "grey" (C = 1) or "colour" (C = 3). If the folder has
+    Each is cut to a square in its middle and resized; what is transparent shows white. mode: "grey" (C = 1) or "colour"
+    (C = 3). If the folder has
     subfolders with pictures, and no pictures itself, each subfolder, in the order of names, is a label. Files are taken
     in the order of their names; hidden ones are passed over. Raises MissingError or DataError, naming the file.
     """
@@ -45,6 +46,11 @@ def _pictures(folder):
 def _read(path, size, mode):
     try:
         with Image.open(path) as picture:
+            if picture.mode in ("I", "I;16", "I;16B", "I;16L"):      # sixteen bits, of which Pillow keeps the lowest
+                picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
+            if "A" in picture.getbands() or "transparency" in picture.info:
+                picture = picture.convert("RGBA")
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             picture = picture.convert("L" if mode == "grey" else "RGB")
             side = min(picture.size)
             left, top = (picture.width - side) // 2, (picture.height - side) // 2
@@ -86,6 +92,8 @@ def _images(array, path):
         raise DataError(f"in {path}: {error}") from None
     if images.ndim != 4:
         raise DataError(f"expected images (N, H, W) or (N, H, W, C) in {path}, got shape {array.shape}; reshape them")
+    if not images.size:
+        raise DataError(f"expected at least one image in {path}, got shape {array.shape}")
     if abs(images).max() > 1:
         raise DataError(f"expected pixels in [−1, 1] or bytes of 0 … 255 in {path}, got floats up to "
                         f"{float(abs(images).max()):g}; scale them: x/127.5 − 1")

@@ -75,9 +75,17 @@ def _helpers():
     return tasks
 
 
-if hasattr(os, "register_at_fork"):     # a child has none of its parent's threads
-    os.register_at_fork(before=_busy.acquire, after_in_parent=_busy.release,
-                        after_in_child=lambda: (_helpers.cache_clear(), _busy.release()))
+def _born():
+    """A child has none of its parent's threads, nor what they were in the middle of."""
+    global _busy, _counting, _alone
+    _helpers.cache_clear()
+    if _alone:
+        openblas("set_num_threads")(_before)
+    _busy, _counting, _alone = Lock(), Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_born)
 
 
 @contextmanager
@@ -90,6 +98,8 @@ def alone():
     keep()
     with _counting:
         if not _alone:
+            if _busy.locked():      # an interrupt left it so: nobody is inside
+                _busy.release()
             _before = openblas("get_num_threads")()
             openblas("set_num_threads")(1)
         _alone += 1
@@ -97,7 +107,7 @@ def alone():
         yield
     finally:
         with _counting:
-            _alone -= 1
+            _alone = max(0, _alone - 1)     # 0 in a child that was born inside
             if not _alone:
                 openblas("set_num_threads")(_before)
 
@@ -113,8 +123,8 @@ def parallel(task, n, least=1):
     Parts are of at least `least`, one for each thread; one that wakes up too late finds its part done by another.
     Elsewhere, and inside a part, there is one part.
     """
-    parts = min(threads(), n // max(least, 1)) if _alone else 1
-    if parts < 2 or not _busy.acquire(blocking=False):
+    parts, busy = min(threads(), n // max(least, 1)) if _alone else 1, _busy
+    if parts < 2 or not busy.acquire(blocking=False):
         return task(slice(0, n))
     cuts = [n * i // parts for i in range(parts + 1)]
     todo, answers = iter([slice(a, b) for a, b in zip(cuts, cuts[1:])]), SimpleQueue()
@@ -140,7 +150,7 @@ def parallel(task, n, least=1):
             if isinstance(error, BaseException):
                 raise error
     finally:
-        _busy.release()
+        busy.release()
 
 
 def blocks(rule, rows, width=1):

@@ -34,6 +34,8 @@ def sharing(array):
     try:
         yield
     finally:
+        if before is not None:
+            before[1] = None        # its buffers may have served the inner array
         _held.kept = before
 
 
@@ -56,9 +58,9 @@ def shared(array, key, make):
 # What weights become serves every product with them until they change.
 
 @contextmanager
-def steady():
-    """Inside, what `of_weights` makes is kept; whoever changes weights there calls `changed`, as a game does."""
-    before, _held.weights = getattr(_held, "weights", None), {}
+def steady(*vectors):
+    """Inside, what `of_weights` makes of arrays within these vectors is kept; whoever changes one calls `changed`."""
+    before, _held.weights = getattr(_held, "weights", None), ({}, vectors)
     try:
         yield
     finally:
@@ -67,15 +69,19 @@ def steady():
 
 def changed(vector):
     """The numbers of this vector are others now: forget what was made of the arrays within it."""
-    weights = getattr(_held, "weights", None) or {}
-    for key in [key for key, (W, _) in weights.items() if array_module(vector).may_share_memory(W, vector)]:
+    weights, _ = getattr(_held, "weights", None) or ({}, ())
+    for key in [key for key, (W, _) in weights.items() if _within(W, vector)]:
         del weights[key]
 
 
+def _within(W, vector):
+    return array_module(W).may_share_memory(W, vector)
+
+
 def of_weights(W, key, make):
-    """make(), or what it gave under this key for this very array while all has been `steady`; else None."""
-    weights = getattr(_held, "weights", None)
-    if weights is None:
+    """make(), or what it gave under this key for this very array, while it has been `steady`; else None."""
+    weights, vectors = getattr(_held, "weights", None) or ({}, ())
+    if not any(_within(W, vector) for vector in vectors):
         return None
     if (id(W), key) not in weights:
         if len(weights) >= 16:      # arrays that come and go

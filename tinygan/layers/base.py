@@ -43,6 +43,12 @@ class Layer:
 
     statistics = ()
 
+    def __init_subclass__(cls, **options):
+        """A class with a backward of its own has no other's backward_params."""
+        super().__init_subclass__(**options)
+        if "backward" in vars(cls) and "backward_params" not in vars(cls):
+            cls.backward_params = Layer.backward_params
+
     def __init__(self, **shapes):
         """shapes: the name and the shape of each parameter, in order. Raises ConfigError for a size below 1."""
         for name, shape in shapes.items():
@@ -219,7 +225,7 @@ class Affine(Layer):
         with kernels.sharing(dy):     # adjoint and wgrad may use one transform of it
             dx = self.adjoint(dy, cache[1])
             if grads is not None:
-                self.backward_params(dy, cache, grads)
+                Affine.backward_params(self, dy, cache, grads)      # whatever a subclass has in its place
         return dx
 
     def backward_params(self, dy, cache, grads):
