@@ -5,7 +5,7 @@ import pytest
 
 import strict
 from tinygan import GAN, Sequential, backend, data, every, losses, models, optim, penalties
-from tinygan.errors import ConfigError, DtypeError, ShapeError
+from tinygan.errors import ConfigError, DataError, DtypeError, ShapeError
 from tinygan.gan import steps_of
 from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, SpectralNorm, Tanh
 
@@ -279,3 +279,16 @@ def test_numpy_s_scalars_promote_nothing():
     for name in ("g_penalty", "noise_std", "clip"):
         with pytest.raises(ConfigError, match=f"expected {name} .* got nan"):
             GAN(G, D, **{name: float("nan")})
+
+
+def test_borders():
+    gan = tiny(k=np.int64(1), m=np.int32(1))
+    with pytest.raises(DataError, match="no more after 2 steps"):
+        gan.train(iter([real(), real()]), steps=3)
+    assert gan.train(data.Batches(real(), 4, 0), epochs=1, steps=0) == {}
+    for wrong in ({}, dict(n=2, z=gan.noise(2))):
+        with pytest.raises(ConfigError, match="either n"):
+            gan.sample(**wrong)
+    for wrong in (dict(gamma=1.0), dict(penalty=penalties.Penalty("r1", 1.0), gamma=2.0)):
+        with pytest.raises(ConfigError, match="gamma beside the name of a penalty"):
+            tiny(**wrong)

@@ -121,6 +121,7 @@ def test_evaluate_prints_figures_beside_floors(tmp_path, monkeypatch, capsys):
         assert set(names) <= set(table) and all(len(row) == 2 for row in table.values())
     assert table["frechet"][0] > 5 * table["frechet"][1]      # five steps are not enough
     assert cli.main(["evaluate", "gone"]) == 2
+    assert cli.main(["evaluate", "ring", "--held-out", "mnist5k"]) == 2 and "drawn anew" in capsys.readouterr().err
 
 
 def test_stacked_digits_show_their_modes():

@@ -44,7 +44,7 @@ def main(argv=None):
     except OSError as error:   # no space, no permission, a folder in the place of a file
         where = f" {error.filename}" if error.filename else ""
         print(f"tinygan: error: cannot use the file system{where}: {error.strerror or error}; "
-              f"name another place with --out", file=sys.stderr)
+              f"name another place, or make room there", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tinygan: stopped", file=sys.stderr)
@@ -79,8 +79,8 @@ def _parser():
         "evaluate", help="how good a run is: figures beside their floors",
         formatter_class=argparse.RawTextHelpFormatter,
         description="Draw samples from a run and measure them; each figure stands beside its floor, the same figure\n"
-        "for as many real samples. 2-D mixtures: modes, quality, KL, energy distance. Digits: classes, Fréchet\n"
-        "distance, KID, precision, recall, nearest training image, seen by a small bundled classifier.",
+        "for as many real samples, or all there are. 2-D mixtures: modes, quality, KL, energy distance. Digits:\n"
+        "classes, Fréchet distance, KID, precision, recall, nearest training image, seen by a small classifier.",
         epilog="example:\n  tinygan evaluate my-run --held-out idx:my/mnist")
     score.add_argument("run", metavar="RUN", help="the run's folder")
     score.add_argument("-n", type=_at_least(int, 1), default=2500, help="how many samples (default 2500)")
@@ -254,6 +254,9 @@ def _above(limit):
 def _train(args):
     given = {name: value for name, value in vars(args).items() if name != "command"}
     about = {name: given.pop(name, None) for name in ("resume", "config", "out", "quiet", "no_report", "lr")}
+    for name in ("resume", "config", "out"):
+        if about[name] == "":
+            raise ConfigError(f"expected --{name} to name a place, got nothing; is a variable of the shell empty?")
     if about["resume"]:
         others = [*given, *(name for name in ("config", "out", "lr") if about[name] is not None)]
         if others:
@@ -304,6 +307,8 @@ def _report(args):
 
 
 def _compare(args):
+    if Path(args.out).suffix != ".png":
+        raise ConfigError(f"expected --out to end in .png, got {args.out}; name the file so")
     rows = report.compare(args.runs, args.out)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
@@ -341,11 +346,11 @@ def _bench(args):
         print(f"{name:<8} {value}")
     log = lambda row: print(f"  {row['what']}, batch {row['batch']}, {row['backend']}: {1e3 * row['median_s']:.3f} ms",
                             file=sys.stderr)
+    folder = Path(args.out)
+    folder.mkdir(parents=True, exist_ok=True)       # before minutes of measuring
     results = bench.measure(args.model, args.batches or (1, 4, 16, 64, 256, 1024), seconds=args.seconds,
                             layers=not args.no_layers, log=log)
     print(bench.table(results))
-    folder = Path(args.out)
-    folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "bench.json", "w") as file:
         json.dump(results, file, indent=2)
     with atomic(folder / "bench.csv", "w") as file:

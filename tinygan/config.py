@@ -59,13 +59,15 @@ class Config:
             value, least = getattr(self, name), int(name != "seed")
             if value is not None and value < least:
                 raise ConfigError(f"expected {name} to be an integer ≥ {least}, got {value!r}")
+            if value is not None and value >= 2**31 and name != "seed":
+                raise ConfigError(f"expected {name} to be an integer below 2³¹, got {value!r}")
         if self.gamma is not None and not self.penalty:
             raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, say, "
                               f"or leave gamma out")
-        for name in ("width", "epochs", "g_lr", "d_lr"):
+        for name, end in (("width", 1e4), ("epochs", 1e9), ("g_lr", float("inf")), ("d_lr", float("inf"))):
             value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ConfigError(f"expected {name} to be a number above 0, got {value!r}")
+            if value is not None and not 0 < value < end:
+                raise ConfigError(f"expected {name} to be a number above 0 and below {end:g}, got {value!r}")
 
     def resolve(self, samples):
         """Fill in what depends on the model and the data; samples: the shape of one sample."""

@@ -19,7 +19,7 @@ from numpy import arange, asarray   # labels live on the host
 
 from . import backend, kernels, latent, losses, penalties
 from .capture import Captured
-from .errors import ConfigError
+from .errors import ConfigError, DataError
 from .layers import Conv2D, ConvTranspose2D, WithLabels
 from .ops.init import generator
 from .optim import Adam, Average
@@ -229,7 +229,11 @@ class GAN:
         for i in count():
             if steps is not None and i >= steps:
                 break
-            drawn = [next(batches) for _ in range(self.k)]
+            try:
+                drawn = [next(batches) for _ in range(self.k)]
+            except StopIteration:
+                raise DataError(f"expected batches without end, got no more after {i} steps; use data.Batches, say"
+                                ) from None
             pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in drawn]
             metrics = self.step([backend.to(self.processes.share(x), self.backend) for x, _ in pairs],
                                 [y if y is None else self.processes.share(y) for _, y in pairs])

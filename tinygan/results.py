@@ -1,6 +1,7 @@
 """What can be done with the folder of a run: draw samples, measure them."""
 
 import json
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def sample(folder, n, seed=None, label=None):
     label: of which class, in a conditional run; by default each in turn. Raises as `load`, and ConfigError for n below
     1 or a label that the run does not know.
     """
-    if not (isinstance(n, int) and n >= 1):
+    if not (isinstance(n, Integral) and n >= 1):
         raise ConfigError(f"expected a number of samples ≥ 1, got {n!r}")
     gan, rng = load(folder, seed), np.random.default_rng(seed)
     if label is not None and not 0 <= label < gan.classes:
@@ -67,7 +68,8 @@ def sample(folder, n, seed=None, label=None):
 def evaluate(folder, n=2500, seed=0, held_out=None):
     """How good a run is: (figures, floors), two dicts of the same names (see `metrics`).
 
-    n: samples to draw; seed: of all draws. The floors are the same figures for as many real samples. For digits,
+    n: samples to draw; seed: of all draws. The floors are the same figures for as many real samples, or for all that
+    there are. For digits,
     samples and floor are compared with the training images, the floor being n images of held_out, a data name such
     as idx:FOLDER (of a set in two parts, its test images); without it, one random half of the data is compared with
     the other. Other pictures of 28 × 28 are seen by the same classifier of digits, which cannot name their classes.
@@ -77,6 +79,9 @@ def evaluate(folder, n=2500, seed=0, held_out=None):
     config = from_options(read_config(folder / "config.json")[0])
     real, _, _ = source(config)
     if isinstance(real, data.Mixture):
+        if held_out:
+            raise ConfigError(f"{config.data!r} is drawn anew as often as one likes, expected no held-out samples, got "
+                              f"{held_out!r}; leave out --held-out")
         points = real.sample(n, rng)[0]
         return metrics.mixture(samples, real, points), metrics.mixture(real.sample(n, rng)[0], real, points)
     if held_out:

@@ -24,8 +24,10 @@ class Batches:
 
     def __init__(self, samples, batch, rng=None, labels=None):
         self.samples, self.batch, self.rng, self.labels = check(samples), _positive(batch), generator(rng), labels
-        if labels is not None and len(labels) != len(samples):
-            raise DataError(f"expected a label for each of {len(samples)} samples, got {len(labels)}")
+        if labels is not None:
+            self.labels = np.asarray(labels)
+            if self.labels.shape != (len(samples),):
+                raise DataError(f"expected a label for each of {len(samples)} samples, got {self.labels.shape}")
         if batch > len(samples):
             raise DataError(f"expected a batch of at most {len(samples)}, the size of the data, got {batch}; "
                             f"use a smaller batch")

@@ -15,7 +15,8 @@ derivative along u), so: push u forward with jvp, then jvp_backward with dy = 0 
 
 Two families need the rules only once: what is affine in x (`Affine`), and what acts on each element alone
 (`Pointwise`). To write a layer of one's own, derive from one of them, or from `Layer`, and run
-`gradcheck.check_layer` on it.
+`gradcheck.check_layer` on it. A layer made of others derives from `Sequential` and overrides its maps, so that the
+parameters and the state of those inside are its own.
 """
 
 import copy

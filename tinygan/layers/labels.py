@@ -1,5 +1,7 @@
 """Conditioning on classes: both networks are told which class a sample is to be of."""
 
+from numbers import Integral
+
 from .. import backend
 from ..backend import array_module
 from ..errors import ConfigError, DataError
@@ -21,7 +23,7 @@ class WithLabels(Layer):
     """
 
     def __init__(self, classes):
-        if not (isinstance(classes, int) and classes >= 1):
+        if not (isinstance(classes, Integral) and classes >= 1):
             raise ConfigError(f"expected at least one class, got {classes!r}")
         self.classes, self.labels = classes, None
         super().__init__()

@@ -1,5 +1,7 @@
 """Layers that let the discriminator see several samples at once: against collapse."""
 
+from numbers import Integral
+
 from ..backend import array_module
 from ..errors import ConfigError, ShapeError
 from .base import Affine, Layer
@@ -13,7 +15,7 @@ class Pack(Affine):
     """
 
     def __init__(self, m):
-        if not (isinstance(m, int) and m >= 1):
+        if not (isinstance(m, Integral) and m >= 1):
             raise ConfigError(f"expected a pack of at least 1 sample, got {m!r}")
         self.m = m
         super().__init__()
