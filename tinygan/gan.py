@@ -83,10 +83,10 @@ class GAN:
         self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
         if self.penalty or g_penalty:
             penalties.check(D)
-        for name, value, least in (("g_penalty", g_penalty, 0 <= g_penalty < float("inf")),
-                                   ("clip", clip, clip is None or clip > 0),
-                                   ("noise_std", noise_std, callable(noise_std) or noise_std >= 0)):
-            if not least:
+        for name, value, ok in (("g_penalty", g_penalty, 0 <= g_penalty < float("inf")),
+                                ("clip", clip, clip is None or clip > 0),
+                                ("noise_std", noise_std, callable(noise_std) or noise_std >= 0)):
+            if not ok:
                 raise ConfigError(f"expected {name} {'> 0' if name == 'clip' else '≥ 0'}, got {value!r}")
         self.g_penalty, self.noise_std, self.clip = float(g_penalty), noise_std, clip
         self.average = Average(G, average) if average else None
@@ -138,7 +138,7 @@ class GAN:
         """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake (and penalty)."""
         G, D = self.G, self.D
         self.tell(labels)
-        x_fake = G.forward(self.noise(len(x_real)), rng=self.rng)[0]    # its cache is let go: G stays as it is
+        x_fake = G.forward(self.noise(len(x_real)), rng=self.rng)[0]    # no cache: of G only running statistics move
         x_real, x_fake = self.seen(x_real), self.seen(x_fake)
         real, real_cache = D.forward(x_real, rng=self.rng)
         fake, fake_cache = D.forward(x_fake, rng=self.rng)

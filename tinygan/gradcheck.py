@@ -181,7 +181,7 @@ class _Point:
             report._add_shape(quantity, f"of {name}, ", array.shape, getattr(by_hand, "shape", type(by_hand).__name__))
             return
         contract = lambda y: (weights * y).sum()
-        inputs = {**{k: v for k, v in self.args.items() if "t" in quantity or k != "tx"}, "dy": self.dy}
+        inputs = {**{k: v for k, v in self.args.items() if "second" in quantity or k != "tx"}, "dy": self.dy}
         if "second" in quantity:
             inputs["dty"] = self.dty
 

@@ -126,36 +126,9 @@ class Relativistic(Loss):
         return softplus(delta).mean(), -d_fake, d_fake
 
     def g_loss(self, fake_logits, real_logits=None):
-        if real_logits is None:
-            raise ConfigError("the relativistic loss of G expected real logits too, got None; "
-                              "call g_loss(fake_logits, real_logits)")
-        _check(real_logits, fake_logits)
+        _check_both(fake_logits, real_logits)
         delta = _paired(fake_logits, real_logits)
         return softplus(-delta).mean(), -sigmoid(-delta) / delta.size
-
-
-def _check(*logits):
-    for array in logits:
-        check("logits", array)
-        if array.dtype != logits[0].dtype:
-            raise DtypeError(f"expected real and fake logits of one dtype, got {logits[0].dtype} and {array.dtype}; "
-                             f"use both networks in the same")
-
-
-def _squares(logits, target):
-    error = logits - target
-    return 0.5 * (error * error).mean(), error / error.size
-
-
-def _over_n(logits, value):
-    return array_module(logits).full_like(logits, value / logits.size)
-
-
-def _paired(fake, real):
-    if fake.shape != real.shape:
-        raise ShapeError(f"the relativistic loss expected real and fake logits of one shape, got {real.shape} and "
-                         f"{fake.shape}; use batches of the same size")
-    return fake - real
 
 
 class RelativisticAverage(Loss):
@@ -172,10 +145,7 @@ class RelativisticAverage(Loss):
         return self._play(real_logits, fake_logits, 1.0)
 
     def g_loss(self, fake_logits, real_logits=None):
-        if real_logits is None:
-            raise ConfigError("the relativistic average loss of G expected real logits too, got None; "
-                              "call g_loss(fake_logits, real_logits)")
-        _check(real_logits, fake_logits)
+        _check_both(fake_logits, real_logits)
         loss, _, d_fake = self._play(real_logits, fake_logits, -1.0)
         return loss, d_fake
 
@@ -185,6 +155,37 @@ class RelativisticAverage(Loss):
         da, db = -sign * sigmoid(-sign * a) / a.size, sign * sigmoid(sign * b) / b.size
         loss = softplus(-sign * a).mean() + softplus(sign * b).mean()
         return loss, da - db.sum() / r.size, db - da.sum() / f.size
+
+
+def _check(*logits):
+    for array in logits:
+        check("logits", array)
+        if array.dtype != logits[0].dtype:
+            raise DtypeError(f"expected real and fake logits of one dtype, got {logits[0].dtype} and {array.dtype}; "
+                             f"use both networks in the same")
+
+
+def _check_both(fake_logits, real_logits):
+    if real_logits is None:
+        raise ConfigError("a relativistic loss of G expected real logits too, got None; call "
+                          "g_loss(fake_logits, real_logits)")
+    _check(real_logits, fake_logits)
+
+
+def _squares(logits, target):
+    error = logits - target
+    return 0.5 * (error * error).mean(), error / error.size
+
+
+def _over_n(logits, value):
+    return array_module(logits).full_like(logits, value / logits.size)
+
+
+def _paired(fake, real):
+    if fake.shape != real.shape:
+        raise ShapeError(f"the relativistic loss expected real and fake logits of one shape, got {real.shape} and "
+                         f"{fake.shape}; use batches of the same size")
+    return fake - real
 
 
 _LOSSES = {"minimax": Minimax, "non_saturating": NonSaturating, "least_squares": LeastSquares, "hinge": Hinge,

@@ -51,6 +51,8 @@ def mixture(points, model, real=None, rng=0):
     nearest = distance.argmin(1)
     good = distance[np.arange(len(points)), nearest] <= 3 * model.sigma
     share = np.bincount(nearest, minlength=len(model.means)) / len(points)
+    if real is not None and len(real) < 2:
+        raise DataError(f"expected at least two real points, got {len(real)}; draw more")
     if real is None:
         real, _ = model.sample(len(points), np.random.default_rng(rng))
     return {
@@ -144,6 +146,8 @@ def precision_recall(x, y, k=3):
 
     The manifold of a set is the union of balls around its points, each reaching to its k-th nearest neighbour.
     """
+    if min(len(x), len(y)) <= k:
+        raise DataError(f"expected more than k = {k} samples on both sides, got {len(x)} and {len(y)}; draw more")
     reach = lambda a: np.partition(_distances(a, a), k, axis=1)[:, k]   # the 0-th is the point itself
     d = _distances(x, y)
     return float((d <= reach(y)).any(1).mean()), float((d <= reach(x)[:, None]).any(0).mean())

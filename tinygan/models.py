@@ -1,7 +1,7 @@
-"""The networks of the literature, as tables of layers, with the hyper-parameters of their source.
+"""The networks of the literature, as tables of layers, with how they are trained.
 
     G, D = models.dcgan(rng=0)          two Sequentials, drawn from one seeded generator
-    models.get("dcgan")                 the Recipe: the builder and how its source trains it
+    models.get("dcgan")                 the Recipe: the builder and how its networks are trained
 
 `width` scales the number of hidden units or channels: width=0.25 makes a DCGAN that trains in minutes on two
 cores. `image` is the shape (H, W, C) of a sample; for the convolutional ones H and W are multiples of 4.
@@ -146,7 +146,7 @@ def _pair(G, D, latent, image, rng, dtype, backend):
 
 
 class Recipe(NamedTuple):
-    """How the source trains a model: batch size, epochs, Adam's learning rate and β₁."""
+    """How a model is trained unless options say otherwise: batch size, epochs, Adam's learning rate and β₁."""
     build: Callable
     batch: int
     epochs: int

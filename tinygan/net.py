@@ -143,7 +143,7 @@ class Sequential(Layer):
     def _forward_leaky(self, i, x, train, rng):
         """Layer i together with the LeakyReLU after it; None if that is another layer, or the two stay apart."""
         after = self.layers[i + 1] if i + 1 < len(self.layers) else None
-        leaky = type(after) in (LeakyReLU, ReLU) and after.is_own(Pointwise)
+        leaky = type(after) in (LeakyReLU, ReLU) and after.is_own(Pointwise) and "f" not in vars(after)
         return self.layers[i].forward_leaky(x, after.slope, train, rng) if leaky else None
 
     def backward(self, dy, cache, grads=None):

@@ -30,7 +30,7 @@ class Optimizer:
     def __init__(self, lr, weight_decay=0.0):
         if not callable(lr) and not lr > 0:
             raise ConfigError(f"expected a learning rate above 0, got {lr!r}")
-        self._at_least_zero(weight_decay=weight_decay)
+        _check("weight_decay", weight_decay, float("inf"))
         self.lr, self.weight_decay, self.t, self.state = lr, weight_decay, 0, {}
 
     def step(self, net, grads):
@@ -64,19 +64,13 @@ class Optimizer:
         """Update the slots with g; return what θ moves against, per unit of learning rate."""
         raise NotImplementedError
 
-    @staticmethod
-    def _at_least_zero(limit=float("inf"), **values):
-        for name, value in values.items():
-            if not 0 <= value < limit:
-                raise ConfigError(f"expected {name} ≥ 0{f' and below {limit}' if limit < 2 else ''}, got {value!r}")
-
 
 class SGD(Optimizer):
     """Gradient descent with momentum μ (0: without)."""
 
     def __init__(self, lr=1e-2, momentum=0.0, weight_decay=0.0):
         super().__init__(lr, weight_decay)
-        self._at_least_zero(1, momentum=momentum)
+        _check("momentum", momentum)
         self.momentum, self.slots = momentum, ("u",) if momentum else ()
 
     def direction(self, g):
@@ -95,7 +89,7 @@ class RMSprop(Optimizer):
 
     def __init__(self, lr=1e-3, rho=0.9, eps=1e-8, weight_decay=0.0):
         super().__init__(lr, weight_decay)
-        self._at_least_zero(1, rho=rho)
+        _check("rho", rho)
         self.rho, self.eps = rho, eps
 
     def direction(self, g):
@@ -112,7 +106,8 @@ class Adam(Optimizer):
 
     def __init__(self, lr=2e-4, beta1=0.5, beta2=0.999, eps=1e-8, weight_decay=0.0):
         super().__init__(lr, weight_decay)
-        self._at_least_zero(1, beta1=beta1, beta2=beta2)
+        _check("beta1", beta1)
+        _check("beta2", beta2)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
     def rates(self):
@@ -153,6 +148,11 @@ class Average:
         self.t += 1
         d = min(self.decay, (1 + self.t) / (10 + self.t))
         return d, 1 - d
+
+
+def _check(name, value, end=1):
+    if not 0 <= value < end:
+        raise ConfigError(f"expected {name} ≥ 0 and below {end}, got {value!r}")
 
 
 def _vector(grads, net):
@@ -202,7 +202,7 @@ def anneal(start, end, steps, share=1.0):
 
 _SCHEDULES = {
     "constant": lambda lr, steps: constant(lr),
-    "step": lambda lr, steps: step_decay(lr, max(steps // 3, 1)),
+    "step": lambda lr, steps: step_decay(lr, max(-(-steps // 3), 1)),
     "exponential": lambda lr, steps: exponential(lr, steps),
     "cosine": lambda lr, steps: cosine(lr, steps),
 }

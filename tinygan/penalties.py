@@ -19,7 +19,9 @@ Norms sum over everything but the batch. Where v is taken:
     wgan_gp      one-centred, at x̂ = εx + (1 − ε)x̃, one ε ~ U(0, 1) a sample       Gulrajani et al. 2017, Alg. 1
     wgan_lp      one-sided, at the same points                         Petzka et al. 2018
     dragan       one-centred, at x + α·δ, δ = ½·std(x)·U(0, 1), one α ~ U(0, 1) a sample   Kodali et al. 2017
-    zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019
+    zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019 (there without the ½)
+
+A D that judges packs of samples (layers.Pack) is penalised as any other: a norm and an ε for each sample.
 """
 
 import numpy as np      # its scalars, which are not to promote anything
@@ -58,10 +60,10 @@ def _reverse(D, cache, d_logits, phi, grads):
     return value
 
 
-def _at(D, x, phi, grads, rng):
+def _penalise(D, x, phi, grads, rng):
     check(D)
     logits, cache = D.forward(x, rng=rng)
-    return _reverse(D, cache, 0 * logits, phi, grads)
+    return _reverse(D, cache, array_module(logits).zeros_like(logits), phi, grads)
 
 
 def r1(D, x, gamma, grads, rng=None):
@@ -70,7 +72,7 @@ def r1(D, x, gamma, grads, rng=None):
     Raises ConfigError for γ < 0 or a D that ends in Sigmoid.
     """
     gamma = _weight("gamma", gamma)
-    return _at(D, x, lambda v: zero_centred(v, gamma), grads, rng)
+    return _penalise(D, x, lambda v: zero_centred(v, gamma), grads, rng)
 
 
 def r2(D, x_fake, gamma, grads, rng=None):
@@ -85,20 +87,20 @@ def wgan_gp(D, x_real, x_fake, lam, grads, eps=None, rng=None, one_sided=False):
     """
     lam = _weight("lam", lam)
     x = between(x_real, x_fake, eps, rng)
-    return _at(D, x, lambda v: one_centred(v, lam, one_sided), grads, rng)
+    return _penalise(D, x, lambda v: one_centred(v, lam, one_sided), grads, rng)
 
 
 def dragan(D, x, lam, grads, rng=None):
     """λ·meanₙ(‖∇D(xₙ + αₙδ)‖ − 1)² near real x: adds ∂/∂θ into grads, returns the value."""
     lam = _weight("lam", lam)
     rng = generator(rng)
-    return _at(D, around(x, rng), lambda v: one_centred(v, lam), grads, rng)
+    return _penalise(D, around(x, rng), lambda v: one_centred(v, lam), grads, rng)
 
 
 def zero_gp(D, x_real, x_fake, gamma, grads, eps=None, rng=None):
     """(γ/2)·meanₙ‖∇D(x̂ₙ)‖² between real and generated: adds ∂/∂θ into grads, returns the value."""
     gamma = _weight("gamma", gamma)
-    return _at(D, between(x_real, x_fake, eps, rng), lambda v: zero_centred(v, gamma), grads, rng)
+    return _penalise(D, between(x_real, x_fake, eps, rng), lambda v: zero_centred(v, gamma), grads, rng)
 
 
 def between(x_real, x_fake, eps=None, rng=None):
@@ -156,7 +158,8 @@ class Penalty:
     """One or several penalties for the discriminator's step, fused with the loss where they share its points.
 
     names   as in "r1+r2": joined by "+"; of those in `penalties.names`
-    weight  γ or λ, a number ≥ 0 or a schedule: a function of the steps done so far -> number. None: the source's
+    weight  γ or λ, a number ≥ 0 or a schedule: a function of the steps done so far -> number. None: 1 for r1 and r2,
+            10 for the others
     """
 
     def __init__(self, names, weight=None):
@@ -178,16 +181,16 @@ class Penalty:
         fused = {"r1": real, "r2": fake}
         for name, (_, d_logits, cache) in fused.items():
             if name in self.names:
-                gamma = self._at(name, steps, d_logits)
+                gamma = self._weight_at(name, steps, d_logits)
                 total = total + _reverse(D, cache, d_logits, lambda v: zero_centred(v, gamma), grads)
             else:
                 D.backward(d_logits, cache, grads)
         for name in self.names:
             if name not in fused:
-                total = total + _ELSEWHERE[name](D, real[0], fake[0], self._at(name, steps, real[1]), grads, rng)
+                total = total + _ELSEWHERE[name](D, real[0], fake[0], self._weight_at(name, steps, real[1]), grads, rng)
         return total
 
-    def _at(self, name, steps, like):
+    def _weight_at(self, name, steps, like):
         weight = self.weight if self.weight is not None else _DEFAULTS[name]
         if not callable(weight):
             return float(weight)

@@ -178,12 +178,12 @@ def test_a_child_begins_anew():
             while not end:
                 with kernels.alone():
                     parallel.parallel(lambda part: sum(range(3000)), 8)
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        for i in range(30):
+        for i in range(100):
             child = os.fork()
             if not child:
-                ok = parallel._alone == 0 and not get or get() == before
+                ok = parallel._alone == 0 and (not get or get() == before)
                 with kernels.alone():
                     parallel.parallel(lambda part: None, 8)
                 os._exit(0 if ok and not parallel._alone else 1)

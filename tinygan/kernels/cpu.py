@@ -115,11 +115,11 @@ def leaky_relu_d1(t, x, slope):
 
 def dropout(key, x, rate):
     """y = x·mask, and the mask, with the same bits as in ops/random.py."""
-    y, mask, limit = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), threshold(1 - rate)
+    limit, scale = threshold(1 - rate), x.dtype.type(1 / (1 - rate))
     if limit == 2**16:
-        mask[...] = 1
-        return x, mask
-    flat, out, masks, scale = x.reshape(-1), y.reshape(-1), mask.reshape(-1), x.dtype.type(1 / (1 - rate))
+        return x * scale, np.full(x.shape, scale)
+    y, mask = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    flat, out, masks = x.reshape(-1), y.reshape(-1), mask.reshape(-1)
 
     def rule(i):    # over counters, each of which serves two elements
         counter, spare = (scratch(name, (i.stop - i.start,), np.uint32) for name in ("counter", "spare"))

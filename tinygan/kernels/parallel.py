@@ -28,7 +28,7 @@ from .workspace import keep
 BLOCK = 1 << 17     # numbers in a block: a few of them stay in the cache, and it is worth waking a thread for
 _busy = Lock()      # a part never splits again
 _counting = Lock()
-_alone = 0          # how many are inside `alone`, and how many threads BLAS had before
+_alone = 0          # how many are inside `alone`, and how many threads BLAS had before (None: nobody is)
 _before = None
 
 
@@ -77,11 +77,11 @@ def _helpers():
 
 def _born():
     """A child has none of its parent's threads, nor what they were in the middle of."""
-    global _busy, _counting, _alone
+    global _busy, _counting, _alone, _before
     _helpers.cache_clear()
-    if _alone:
+    if _before is not None:
         openblas("set_num_threads")(_before)
-    _busy, _counting, _alone = Lock(), Lock(), 0
+    _busy, _counting, _alone, _before = Lock(), Lock(), 0, None
 
 
 if hasattr(os, "register_at_fork"):
@@ -108,8 +108,9 @@ def alone():
     finally:
         with _counting:
             _alone = max(0, _alone - 1)     # 0 in a child that was born inside
-            if not _alone:
+            if not _alone and _before is not None:
                 openblas("set_num_threads")(_before)
+                _before = None
 
 
 def splits():

@@ -43,7 +43,8 @@ class Augment(Affine):
         if "cutout" in self.kinds:
             inside = []
             for size in (h, w):
-                start = drawn(lambda size=size: rng.integers(-(size // 4), size - size // 4, size=(n, 1)))
+                end = size - size // 4 + 1 - size // 2 % 2
+                start = drawn(lambda size=size, end=end: rng.integers(-(size // 4), end, size=(n, 1)))
                 at = xp.arange(size)
                 inside.append((at >= start) & (at < start + size // 2))
             mask = (~(inside[0][:, :, None] & inside[1][:, None])).astype(x.dtype)[..., None]

@@ -185,7 +185,7 @@ class Affine(Layer):
 
     A subclass gives `prepare` (checks x, returns what the maps need besides x: geometry, mask, …) and
 
-        map(x, ctx)          A(x; W)      = ∂T/∂dy    (with a bias: a new array, to which it may be added in place)
+        map(x, ctx)          A(x; W)      = ∂T/∂dy
         adjoint(dy, ctx)     Aᵀ(dy; W)    = ∂T/∂x
         wgrad(x, dy, ctx)                 = ∂T/∂W     (where there is a parameter "W")
 

@@ -11,8 +11,8 @@ from .base import Affine
 class Dropout(Affine):
     """y = x·mask/(1 − rate), where each element of mask is 1 with probability 1 − rate, else 0.
 
-    Linear once the mask is drawn, and its own adjoint: dx = dy·mask/(1 − rate). The expectation of y is x,
-    so train=False is the identity.
+    Linear once the mask is drawn, and its own adjoint: dx = dy·mask/(1 − rate). The expectation of y is x
+    (but for 2⁻¹⁷ in the probability, see `ops/random.py`), so train=False is the identity.
 
     x of any shape (N, …) -> y of the same shape. rate in [0, 1).
     rng: a NumPy generator; forward takes one key of it and the mask follows from the key on the device

@@ -66,16 +66,18 @@ class MinibatchStd(Layer):
         return self._beside(x, sigma.mean()), (c, sigma, c / (c.size * sigma))
 
     def backward(self, dy, cache, grads=None):
-        return dy[..., :-1] + dy[..., -1].sum() * cache[2]
+        _, _, ds = cache
+        return dy[..., :-1] + dy[..., -1].sum() * ds
 
     def jvp(self, tx, cache):
-        return self._beside(tx, (cache[2] * tx).sum()), tx
+        _, _, ds = cache
+        return self._beside(tx, (ds * tx).sum()), tx
 
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
-        c, sigma, slope = cache
+        c, sigma, ds = cache
         tx, T, n = tcache, dty[..., -1].sum(), len(c)
         bend = ((tx - tx.mean(0)) / sigma - c * (c * tx).sum(0) / (n * sigma**3)) / c.size
-        return self.backward(dy, cache) + T * bend, dty[..., :-1] + T * slope
+        return self.backward(dy, cache) + T * bend, dty[..., :-1] + T * ds
 
     @staticmethod
     def _beside(x, s):

@@ -5,7 +5,8 @@
 with x zero outside its borders. T is linear in each argument, so each derivative is a bilinear map:
 
     ∂T/∂dy[n,i,j,o] = Σ_{u,v,c} x[n, s·i+u−p, s·j+v−p, c] W[u,v,c,o]        conv          sums u, v, c
-    ∂T/∂x           = Σ_{i,j,o} dy W over all (i,j,u,v) that meet the pixel   conv_input    sums o, then windows
+    ∂T/∂x[n,a,b,c]  = Σ_{i,j,u,v,o} dy[n,i,j,o] W[u,v,c,o]                   conv_input    sums o, then windows:
+                      over s·i+u−p = a, s·j+v−p = b
     ∂T/∂W[u,v,c,o]  = Σ_{n,i,j} x[n, s·i+u−p, s·j+v−p, c] dy[n,i,j,o]        conv_weight   sums n, i, j
 
 The set is closed: differentiate any of the three with respect to anything and you land on one of the

@@ -8,7 +8,8 @@
     zeros, ones
 
 "glorot" and "he" are short for the uniform and the normal one: what Keras and the papers' authors use.
-fan_in and fan_out count the weights that meet in one output and that leave one input.
+fan_in and fan_out count the weights that meet in one output and that leave one input, of a convolution of stride 1:
+strides are not counted, as in the sources.
 """
 
 from math import sqrt

@@ -6,10 +6,12 @@ On logits, p = σ(l): −log σ(l) = log(1 + e⁻ˡ) and −log(1 − σ(l)) = l
 
     loss = (1/N) Σ log(1 + eˡ) − t·l                ∂loss/∂l = (σ(l) − t)/N
 
-which neither overflows nor loses the gradient, however large l is. On probabilities log p has a pole at 0;
-below ε (the dtype's machine epsilon) it is continued by its tangent, log ε + (p − ε)/ε. Loss and gradient
-stay finite at p = 0 and 1, each is still exactly the derivative of the other, and the gradient is largest,
-1/ε, just where D is most wrong (clipping p would make it 0 there).
+which never overflows, and keeps its gradient wherever D is wrong, however large l is. (Where D is right with target 1,
+the terms cancel: from l = 17 in float32, 37 in float64, both loss and gradient, e⁻ˡ, are rounded to 0.)
+
+On probabilities log p has a pole at 0; below ε (the dtype's machine epsilon) it is continued by its tangent,
+log ε + (p − ε)/ε. Loss and gradient stay finite at p = 0 and 1, each is still exactly the derivative of the other, and
+the gradient is largest, 1/ε, just where D is most wrong (clipping p would make it 0 there).
 """
 
 from ..backend import array_module
