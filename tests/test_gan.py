@@ -292,3 +292,23 @@ def test_borders():
     for wrong in (dict(gamma=1.0), dict(penalty=penalties.Penalty("r1", 1.0), gamma=2.0)):
         with pytest.raises(ConfigError, match="gamma beside the name of a penalty"):
             tiny(**wrong)
+
+
+def test_instance_noise_is_on_all_that_d_sees():
+    seen = []
+    G, D = Sequential([Dense(2, 2)], 0, "float64"), Sequential([Dense(2, 1)], 1, "float64")
+    gan = GAN(G, D, "relativistic", optim.SGD(1e-12), optim.SGD(1e-12), rng=0, noise_std=0.3)
+    G.theta = 0.0
+    forward = D.forward
+    D.forward = lambda x, **options: seen.append(x) or forward(x, **options)
+    gan.step(np.zeros((20_000, 2)))
+    assert len(seen) == 4 and all(abs(x.std() / 0.3 - 1) < 0.008 and abs(x.mean()) < 0.01 for x in seen)
+
+
+def test_what_d_thinks():
+    G, D = Sequential([Dense(2, 2)], 0, "float64"), Sequential([Dense(2, 1)], 1, "float64")
+    gan = GAN(G, D, rng=0)
+    G.theta, D.theta = np.array([0, 0, 0, 0, 1.0, 1.0]), 1.0        # G(z) = (1, 1), D(x) = σ(x₁ + x₂ + 1)
+    found = gan.d_step(np.zeros((4, 2)))
+    sigmoid = lambda logit: 1 / (1 + np.exp(-logit))
+    np.testing.assert_allclose([found["d_real"], found["d_fake"]], [sigmoid(1.0), sigmoid(3.0)], rtol=1e-12)

@@ -373,3 +373,17 @@ def test_where_and_what_is_wrong():
                          (Wide(3, 2), r"ty: expected the shape \(4, 2\), got \(1, 4, 2\)")):
         with pytest.raises(gradcheck.GradientError, match=words):
             gradcheck.check_layer(layer, x_of((4, 3))).raise_if_wrong()
+
+
+def test_differences_are_of_five_points():
+    """Two points know a derivative to 4e-12 at best."""
+    estimate, _ = gradcheck.derivative(lambda h: np.exp(np.array([1.0, -2.0]) + h))
+    np.testing.assert_allclose(estimate, np.exp([1.0, -2.0]), rtol=3e-13)
+
+
+def test_the_direction_is_shown_where_it_counts():
+    class Bent(Tanh):
+        def d2(self, t, x, y):
+            return 0.5 * super().d2(t, x, y)
+    report = gradcheck.check_layer(Bent(), x_of((3, 2)))
+    assert report.failures and all("\n  tx (" in text for text in report.failures)

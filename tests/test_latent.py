@@ -24,3 +24,9 @@ def test_errors():
         latent.draw("cauchy", (1, 1), np.random.default_rng(0))
     with pytest.raises(ConfigError, match="at least one"):
         latent.draw("normal", (0, 3), np.random.default_rng(0))
+
+
+def test_the_ends_of_what_is_bounded():
+    z = latent.draw("uniform", (400, 100), np.random.default_rng(0), "float64")
+    assert z.max() > 0.999 and z.min() < -0.999
+    assert 1.999 < abs(latent.draw("truncated", (400, 100), np.random.default_rng(0), "float64")).max() <= 2

@@ -141,3 +141,38 @@ def test_logits_at_the_border(name):
         if error is not DtypeError or bad.dtype != np.float64:
             with pytest.raises(error):
                 loss.g_loss(bad, bad)
+
+
+# That loss and gradient agree says nothing of whether it is this loss: here are the formulas, written once more.
+a = lambda logits: np.logaddexp(0, logits).mean()
+FORMULAS = {
+    "minimax": (lambda r, f: a(-r) + a(f), lambda r, f: -a(f)),
+    "non_saturating": (lambda r, f: a(-r) + a(f), lambda r, f: a(-f)),
+    "least_squares": (lambda r, f: ((r - 1)**2).mean() / 2 + (f**2).mean() / 2, lambda r, f: ((f - 1)**2).mean() / 2),
+    "hinge": (lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(), lambda r, f: -f.mean()),
+    "wasserstein": (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
+    "relativistic": (lambda r, f: a(f - r), lambda r, f: a(r - f)),
+    "relativistic_average": (lambda r, f: a(f.mean() - r) + a(f - r.mean()),
+                             lambda r, f: a(r - f.mean()) + a(r.mean() - f)),
+}
+
+
+@pytest.mark.parametrize("name", losses.names)
+def test_the_formulas(name):
+    loss, (r, f) = losses.get(name), np.random.default_rng(0).standard_normal((2, 5, 1))
+    np.testing.assert_allclose(loss.d_loss(r, f)[0], FORMULAS[name][0](r, f), rtol=1e-13)
+    np.testing.assert_allclose(loss.g_loss(f, r)[0], FORMULAS[name][1](r, f), rtol=1e-13)
+    if name != "relativistic":      # which goes in pairs
+        gradcheck.check_loss(loss.d_loss, r, f[:3]).raise_if_wrong()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_tangent_at_a_pole(dtype):
+    eps = np.finfo(dtype).eps
+    loss, dp = losses.bce(np.zeros((1, 1), dtype), 1.0)
+    assert dp[0, 0] == -1 / eps and float(loss) == pytest.approx(1 - np.log(eps), rel=1e-6)
+
+
+def test_small_losses_are_not_rounded_away():
+    loss, d = losses.bce_with_logits(np.full((1, 1), -40.0), 0.0)
+    assert float(loss) == pytest.approx(np.exp(-40), rel=1e-12) and d[0, 0] == pytest.approx(np.exp(-40), rel=1e-12)

@@ -141,3 +141,55 @@ def test_stacked_digits_show_their_modes():
     for wrong in (lambda: data.Stacked(stacks), lambda: data.Stacked(images, labels[:5])):
         with pytest.raises(ShapeError):
             wrong()
+
+
+def test_the_formulas_of_features():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((300, 3)) @ rng.standard_normal((3, 3)), rng.standard_normal((200, 3)) + 1
+    cx, cy = np.cov(x.T), np.cov(y.T)       # they do not commute
+    frechet = ((x.mean(0) - y.mean(0))**2).sum() + np.trace(cx + cy - 2 * _root(cx @ cy))
+    np.testing.assert_allclose(metrics.frechet_distance(x, y), frechet, rtol=1e-10)
+    k = lambda a, b: (a @ b.T / 3 + 1)**3
+    within = lambda a: k(a, a)[~np.eye(len(a), dtype=bool)].mean()
+    np.testing.assert_allclose(metrics.kernel_distance(x, y), within(x) + within(y) - 2 * k(x, y).mean(), rtol=1e-10)
+    distance = lambda a, b: np.linalg.norm(a[:, None] - b, axis=2)
+    reach = lambda a: np.sort(distance(a, a), 1)[:, 3]
+    precision, recall = ((distance(a, b) <= reach(b)).any(1).mean() for a, b in ((x, y), (y, x)))
+    assert metrics.precision_recall(x, y) == (precision, recall) and precision != recall
+    with pytest.raises(DataError, match="more than k = 3"):
+        metrics.precision_recall(x[:3], y)
+
+
+def _root(matrix):
+    values, vectors = np.linalg.eig(matrix)
+    return ((vectors * np.sqrt(values)) @ np.linalg.inv(vectors)).real
+
+
+def test_the_formulas_of_mixtures():
+    model = data.Mixture([[0, 0], [10, 0]], 1.0)
+    found = metrics.mixture(np.array([[2.999, 0], [3.001, 0], [0, 0.1], [10, 4]]), model)
+    assert found["modes"] == 1 and found["high_quality"] == 0.5
+    np.testing.assert_allclose(found["reverse_kl"], 0.75 * np.log(1.5) + 0.25 * np.log(0.5), rtol=1e-12)
+    with pytest.raises(DataError, match="two real points"):
+        metrics.mixture(np.zeros((4, 2)), model, real=np.zeros((1, 2)))
+    # Angles on a grid, radii at the quantiles of a Gaussian cut off at 3σ: the ratio is 1, to quadrature.
+    radii = np.sqrt(-2 * np.log(1 - (np.arange(400) + 0.5) / 400 * (1 - np.exp(-4.5))))
+    angles = 2 * np.pi * np.arange(64) / 64
+    exact = (radii[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], 1)).reshape(-1, 2)
+    for scale, ratio in (([1, 1], 1), ([2, 1], 4), ([1, 0.5], 4)):
+        np.testing.assert_allclose(metrics._covariance_ratio(exact * scale, 1.0), ratio, rtol=0.005)
+
+
+def test_the_formulas_of_digits(monkeypatch):
+    """A classifier that reads the class from the first pixel and the features from the next."""
+    def look(images, net=None):
+        flat = images.reshape(len(images), -1)
+        return flat[:, 1:4], np.eye(10)[np.rint(4.5 * (flat[:, 0] + 1)).astype(int)]
+    monkeypatch.setattr(metrics.classifier, "look", look)
+    rng = np.random.default_rng(0)
+    images, real = rng.uniform(-1, 1, (2, 200, 28, 28, 1))
+    images[:, 0, 0, 0], real[:, 0, 0, 0] = -1, np.where(np.arange(200) % 4, -1, 1)      # a quarter are nines
+    found = metrics.digits(images, real)
+    assert found["classes"] == 1 and found["total_variation"] == 0.25
+    nearest = np.linalg.norm(images.reshape(200, 1, -1) - real.reshape(1, 200, -1), axis=2).min(1)
+    np.testing.assert_allclose(found["nearest"], nearest.mean(), rtol=1e-6)

@@ -238,3 +238,10 @@ def test_pickles(rng):
     np.testing.assert_array_equal(twin.forward(x, train=False)[0], net.forward(x, train=False)[0])
     for layer in (twin.layers[0], twin.layers[4].inner):     # whose parameters are views into its θ again
         assert np.shares_memory(layer.params["W"], twin.theta) and not np.shares_memory(twin.theta, net.theta)
+
+
+def test_a_rule_put_in_the_place_of_leaky_relu_is_the_one_that_runs():
+    for name, rule in (("f", lambda x: 0 * x + 7), ("forward", lambda x, train=True, rng=None: (0 * x + 7, (x, x)))):
+        net = Sequential([Dense(3, 2), LeakyReLU()], rng=0)
+        setattr(net.layers[1], name, rule)
+        assert (net.forward(np.ones((4, 3), "float32"))[0] == 7).all()

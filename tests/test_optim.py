@@ -147,3 +147,25 @@ def test_gradients_of_another_network_are_refused():
                 {**D.zero_grads(), "9.W": 1}):
         with pytest.raises(ShapeError, match="begin with net.zero_grads"):
             optim.Adam().step(D, bad)
+
+
+def test_schedules_by_name():
+    for steps, drops in ((30, (10, 20)), (100, (34, 68)), (5, (2, 4))):       # thirds, the last a little shorter
+        at = optim.schedule("step", 1.0, steps)
+        found = [at(t) for t in (drops[0] - 1, drops[0], drops[1] - 1, drops[1], steps - 1)]
+        np.testing.assert_allclose(found, [1, 0.1, 0.1, 0.01, 0.01])
+    np.testing.assert_allclose([optim.schedule("exponential", 1.0, 30)(t) for t in (15, 30)], [0.1**0.5, 0.1])
+    np.testing.assert_allclose([optim.schedule("cosine", 1.0, 30)(t) for t in (10, 30)], [0.75, 0], atol=1e-15)
+    assert optim.step_decay(1.0, 2)(2) == 0.1 and optim.RMSprop().rho == 0.9
+
+
+def test_an_average_step_by_step():
+    net = Sequential([Dense(2, 1)], 0, "float64")
+    net.theta = 0.0
+    average, expected = optim.Average(net, 0.25), 0.0
+    net.theta = 1.0
+    for t in range(1, 6):
+        average.update(net)
+        d = min(0.25, (1 + t) / (10 + t))
+        expected = d * expected + 1 - d
+        np.testing.assert_allclose(average.net.theta, expected, rtol=1e-13)

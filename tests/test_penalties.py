@@ -269,3 +269,43 @@ def test_against_double_backward_of_torch(name):
     for key, e in zip(P, expected):
         difference = abs(grads[key] - (0 if e is None else e.numpy())).max()
         assert difference <= 1e-11 * scale, key
+
+
+@pytest.mark.parametrize("name", penalties.names)
+def test_each_name_is_its_own_penalty(name):
+    D, rng = models.points(rng=0, dtype="float64")[1], np.random.default_rng(0)
+    x, x_fake = rng.standard_normal((2, 60, 2))
+    logits, cache = D.forward(penalties.between(x, x_fake, rng=3))
+    norms = np.linalg.norm(D.backward(np.ones_like(logits), cache), axis=1)
+    D.params["4.W"][...] /= np.median(norms)        # about 1: one-sided is then another than two-sided
+    single = {"r1": lambda weight, g: penalties.r1(D, x, weight, g),
+              "r2": lambda weight, g: penalties.r2(D, x_fake, weight, g),
+              "wgan_gp": lambda weight, g: penalties.wgan_gp(D, x, x_fake, weight, g, rng=3),
+              "wgan_lp": lambda weight, g: penalties.wgan_gp(D, x, x_fake, weight, g, rng=3, one_sided=True),
+              "dragan": lambda weight, g: penalties.dragan(D, x, weight, g, rng=3),
+              "zero_gp": lambda weight, g: penalties.zero_gp(D, x, x_fake, weight, g, rng=3)}
+    batches = [(b, np.zeros((60, 1)), D.forward(b)[1]) for b in (x, x_fake)]
+
+    def play(names, weight):
+        grads = D.zero_grads()
+        return penalties.Penalty(names, weight).backward(D, *batches, grads, np.random.default_rng(3)), grads.vector
+    for weight in (0.7, None):
+        expected, grads = D.zero_grads(), D.zero_grads()
+        value, vector = play(name, weight)
+        expected = single[name](weight or (1.0 if name in ("r1", "r2") else 10.0), grads)
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+        np.testing.assert_allclose(vector, grads.vector, rtol=1e-10, atol=1e-13)
+    names = dict.fromkeys(["r1", "r2", name])
+    np.testing.assert_allclose(play("+".join(names), 0.7)[0], sum(single[n](0.7, D.zero_grads()) for n in names))
+
+
+def test_dragans_points():
+    x, rng = np.random.default_rng(0).normal(0, 2, (5, 3, 2)), np.random.default_rng(1)
+    alpha, delta = rng.random((5, 1, 1)), rng.random((5, 3, 2))
+    np.testing.assert_allclose(penalties.around(x, 1), x + alpha * 0.5 * x.std() * delta, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_gradient_has_no_direction(dtype):
+    value, u = penalties.one_centred(np.zeros((2, 3), dtype), 1.0)
+    assert value == 1 and not u.any()

@@ -145,3 +145,7 @@ def test_errors():
         data.stream("spiral")
     with pytest.raises(DataError, match="8 bits"):
         data.scale(np.ones((2, 3, 3)))
+
+
+def test_where_the_ring_begins():
+    np.testing.assert_allclose(data.ring().means[:3], [[1, 0], [0.5**0.5, 0.5**0.5], [0, 1]], atol=1e-12)

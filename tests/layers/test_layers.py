@@ -168,3 +168,8 @@ def test_a_bias_is_never_added_into_x():
             return dy
     x = np.zeros((2, 3), np.float32)
     assert (Shift().forward(x)[0] == 1).all() and not x.any()
+
+
+def test_of_equal_maxima_the_first_has_the_gradient():
+    y, cache = MaxPool2D(2).forward(np.zeros((1, 2, 2, 1)))
+    np.testing.assert_array_equal(MaxPool2D(2).backward(np.ones_like(y), cache)[0, ..., 0], [[1, 0], [0, 0]])

@@ -5,7 +5,7 @@ import pytest
 
 from tinygan import Sequential, checkpoint, gradcheck
 from tinygan.errors import ConfigError, ShapeError
-from tinygan.layers import Augment, Conv2D, Dense, MinibatchStd, Pack, SpectralNorm, Tanh
+from tinygan.layers import Augment, Conv2D, Dense, Fourier, MinibatchStd, Pack, SpectralNorm, Tanh
 
 
 @pytest.mark.parametrize("layer, shape", [(Dense(6, 4), (5, 6)), (Conv2D(3, 4, 3, 2), (2, 6, 6, 3))])
@@ -91,3 +91,48 @@ def test_augment_moves_cuts_and_brightens(rng):
     assert Augment().forward(x, train=False)[0] is x
     with pytest.raises(ConfigError, match="expected augmentations among translation, cutout, brightness, got 'flip'"):
         Augment("flip")
+
+
+def test_kinds_of_augmentation_together():
+    """What is cut out is not lit."""
+    x = np.zeros((200, 8, 8, 1))
+    y, (_, (_, mask, light)) = Augment().forward(x, rng=0)
+    cut = np.broadcast_to(mask == 0, x.shape)
+    assert cut.any()
+    np.testing.assert_allclose(y[cut], np.broadcast_to(-1 + light, x.shape)[cut])
+
+
+@pytest.mark.parametrize("size", [8, 10, 16, 28])
+def test_cutout_hides_all_borders_alike(size):
+    """The source draws the middle of the square from 0 … size, or size − 1 if its side is odd."""
+    _, (_, (_, mask, _)) = Augment("cutout").forward(np.zeros((20_000, size, size, 1)), rng=0)
+    hidden = (mask == 0).any(2)[..., 0].mean(0)
+    assert abs(hidden[0] - hidden[-1]) < 0.015 or size // 2 % 2
+    least = (mask == 0).sum((1, 2, 3)).min()
+    assert least == (size // 4)**2 if size // 2 % 2 == 0 else least > 0
+
+
+def test_light_is_between_a_half_and_minus_a_half():
+    _, (_, (_, _, light)) = Augment("brightness").forward(np.zeros((2000, 2, 2, 1)), rng=0)
+    assert 0.499 < light.max() <= 0.5 and -0.5 <= light.min() < -0.499
+
+
+def test_one_power_iteration_a_pass_after_some_at_the_start():
+    layer = SpectralNorm(Dense(30, 20))
+    ratios = []
+    for seed in range(5):
+        layer.reset(seed)
+        sigma = layer.state["v"] @ layer.params["W"] @ layer.state["u"]
+        ratios.append(sigma / np.linalg.svd(layer.params["W"])[1][0])
+    assert np.mean(ratios) > 0.96
+    W, u = layer.params["W"], layer.state["u"].copy()
+    layer.forward(np.ones((1, 30)))
+    v = W @ u / np.linalg.norm(W @ u)
+    np.testing.assert_allclose(layer.state["v"], v, rtol=1e-10)
+    np.testing.assert_allclose(layer.state["u"], W.T @ v / np.linalg.norm(W.T @ v), rtol=1e-10)
+
+
+def test_frequencies():
+    x = np.random.default_rng(0).standard_normal((4, 2))
+    waves = [f(np.pi * k * x) for k in (1, 2) for f in (np.sin, np.cos)]
+    np.testing.assert_allclose(Fourier(2).forward(x)[0], np.concatenate([x, *waves], 1), atol=1e-12)

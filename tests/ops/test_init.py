@@ -41,3 +41,13 @@ def test_generator():
     for bad in (-1, "seed", 1.5):
         with pytest.raises(ConfigError, match="seed ≥ 0"):
             generator(bad)
+
+
+@pytest.mark.parametrize("name, draw", [
+    ("glorot_uniform", lambda g: g.uniform(-(6 / 50)**0.5, (6 / 50)**0.5, (20, 30))),
+    ("glorot_normal", lambda g: g.normal(0, (2 / 50)**0.5, (20, 30))),
+    ("he_uniform", lambda g: g.uniform(-(6 / 20)**0.5, (6 / 20)**0.5, (20, 30))),
+    ("he_normal", lambda g: g.normal(0, (2 / 20)**0.5, (20, 30)))])
+def test_the_formulas(name, draw):
+    expected = draw(np.random.default_rng(0))
+    np.testing.assert_allclose(rule(name)(np.random.default_rng(0), (20, 30), 20, 30), expected, rtol=1e-14)

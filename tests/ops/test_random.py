@@ -5,7 +5,7 @@ import pytest
 
 from tinygan import backend, kernels
 from tinygan.errors import ConfigError
-from tinygan.ops.random import bernoulli, draw_key, dropout, scramble
+from tinygan.ops.random import bernoulli, draw_key, dropout, scramble, threshold
 
 
 def test_triple32_is_the_published_function():
@@ -59,3 +59,7 @@ def test_dropout_is_the_same_from_the_twin(n, rate, rng):
     np.testing.assert_array_equal(mask, dropout(key, x, rate)[1])
     np.testing.assert_array_equal(y, x * mask)
     assert mask.dtype == np.float32 and set(np.unique(mask)) <= {0, np.float32(1 / (1 - rate))}
+
+
+def test_probabilities_are_rounded_to_sixteen_bits():
+    assert [threshold(p) for p in (0, 0.3, 0.7, 1 - 2.0**-17, 1)] == [0, 19661, 45875, 65536, 65536]
