@@ -25,39 +25,39 @@ from .net import Sequential
 from .ops.init import generator
 
 
-def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backend="numpy", **critic):
+def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backend="numpy", **options):
     """G latent → 256 → 512 → pixels, tanh; D pixels → 256 → 1. After Goodfellow et al. 2014."""
-    c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), Dense(latent + _classes(critic), c(256)), LeakyReLU(0.2),
+    c = _scaled(width)
+    G = [*_label_layers(options), Dense(latent + _classes(options), c(256)), LeakyReLU(0.2),
          Dense(c(256), c(512)), LeakyReLU(0.2),
          Dense(c(512), prod(image)), Tanh(), Reshape(image)]
-    D = _critic(image, critic, lambda shape, last: [
+    D = _critic(image, options, lambda shape, last: [
          Flatten(), Dense(prod(shape), c(256)), LeakyReLU(0.2),
          *last(c(256))])
     return _pair(G, D, (latent,), image, rng, dtype, backend)
 
 
 def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
-          **critic):
+          **options):
     """The DCGAN for 28×28 digits of the TensorFlow tutorial, after Radford et al. 2016; slope 0.2."""
-    c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), *_project(latent + _classes(critic), image, c(256), init),
+    c = _scaled(width)
+    G = [*_label_layers(options), *_project(latent + _classes(options), image, c(256), init),
          *_up(c(256), c(128), 1, init),
          *_up(c(128), c(64), 2, init),
          ConvTranspose2D(c(64), image[2], 5, stride=2, bias=False, init=init), Tanh()]
-    return _pair(G, _convolutional(image, critic, c, init), (latent,), image, rng, dtype, backend)
+    return _pair(G, _convolutional(image, options, c, init), (latent,), image, rng, dtype, backend)
 
 
 def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
-               **critic):
+               **options):
     """As `dcgan` with one more transposed convolution to 32 channels; the last then has stride 1."""
-    c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), *_project(latent + _classes(critic), image, c(256), init),
+    c = _scaled(width)
+    G = [*_label_layers(options), *_project(latent + _classes(options), image, c(256), init),
          *_up(c(256), c(128), 1, init),
          *_up(c(128), c(64), 2, init),
          *_up(c(64), c(32), 2, init),
          ConvTranspose2D(c(32), image[2], 5, stride=1, bias=False, init=init), Tanh()]
-    return _pair(G, _convolutional(image, critic, c, init), (latent,), image, rng, dtype, backend)
+    return _pair(G, _convolutional(image, options, c, init), (latent,), image, rng, dtype, backend)
 
 
 def dcgan_small(rng=None, width=0.25, **options):
@@ -65,27 +65,32 @@ def dcgan_small(rng=None, width=0.25, **options):
     return dcgan(rng, width, **options)
 
 
-def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **critic):
+def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **options):
     """For 2-D mixtures: G latent → 128 → 128 → 2, D 2 → 128 → 128 → 1. After Srivastava et al. 2017 (VEEGAN)."""
-    c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), Dense(latent + _classes(critic), c(128), init="he"), ReLU(),
+    c = _scaled(width)
+    G = [*_label_layers(options), Dense(latent + _classes(options), c(128), init="he"), ReLU(),
          Dense(c(128), c(128), init="he"), ReLU(), Dense(c(128), *image)]
-    D = _critic(image, critic, lambda shape, last: [
+    D = _critic(image, options, lambda shape, last: [
          Dense(*shape, c(128), init="he"), LeakyReLU(0.2), Dense(c(128), c(128), init="he"), LeakyReLU(0.2),
          *last(c(128))])
     return _pair(G, D, (latent,), image, rng, dtype, backend)
 
 
-def mixture(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **critic):
+def mixture(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **options):
     """For narrow 2-D modes: G latent → 256 → 256 → 2; D on Fourier features (Tancik et al. 2020) → 256 → 256 → 1."""
-    c = lambda channels: max(1, round(channels * width))
-    G = [*_told(critic), Dense(latent + _classes(critic), c(256), init="he"), ReLU(),
+    c = _scaled(width)
+    G = [*_label_layers(options), Dense(latent + _classes(options), c(256), init="he"), ReLU(),
          Dense(c(256), c(256), init="he"), ReLU(), Dense(c(256), *image)]
-    D = _critic(image, critic, lambda shape, last: [
+    D = _critic(image, options, lambda shape, last: [
          Fourier(4), Dense(9 * shape[0], c(256), init="he"), LeakyReLU(0.2),
          Dense(c(256), c(256), init="he"), LeakyReLU(0.2),
          *last(c(256))])
     return _pair(G, D, (latent,), image, rng, dtype, backend)
+
+
+def _scaled(width):
+    """Units or channels of the source -> ours, at least one."""
+    return lambda n: max(1, round(n * width))
 
 
 def _project(latent, image, channels, init):
@@ -100,10 +105,10 @@ def _up(c_in, c_out, stride, init):
     return [ConvTranspose2D(c_in, c_out, 5, stride, bias=False, init=init), BatchNorm(c_out), LeakyReLU(0.2)]
 
 
-def _convolutional(image, critic, c, init):
-    rate = critic.pop("dropout", 0.3)
+def _convolutional(image, options, c, init):
+    rate = options.pop("dropout", 0.3)
     drop = lambda: [Dropout(rate)] if rate else []
-    return _critic(image, critic, lambda shape, last: [
+    return _critic(image, options, lambda shape, last: [
         Conv2D(shape[2], c(64), 5, stride=2, init=init), LeakyReLU(0.2), *drop(),
         Conv2D(c(64), c(128), 5, stride=2, init=init), LeakyReLU(0.2), *drop(),
         Flatten(), *last(image[0] // 4 * (image[1] // 4) * c(128), init=init)])
@@ -126,7 +131,8 @@ def _critic(image, options, layers):
     body = layers((*image[:-1], image[-1] * pack + _classes(options)), last)
     if options.get("spectral"):
         body = [SpectralNorm(layer) if isinstance(layer, (Dense, Conv2D)) else layer for layer in body]
-    return [*([Augment(augment)] if augment else []), *([Pack(pack)] if pack != 1 else []), *_told(options), *body]
+    return [*([Augment(augment)] if augment else []), *([Pack(pack)] if pack != 1 else []), *_label_layers(options),
+            *body]
 
 
 def _classes(options):
@@ -134,7 +140,7 @@ def _classes(options):
     return options.get("classes") or 0
 
 
-def _told(options):
+def _label_layers(options):
     """The layers that tell the class."""
     return [WithLabels(_classes(options))] if _classes(options) else []
 

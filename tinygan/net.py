@@ -129,12 +129,10 @@ class Sequential(Layer):
         """
         self._check(x)
         rng, shape, caches = self.rng if rng is None else generator(rng), x.shape, []
-        for i, layer in enumerate(self.layers):
-            if len(caches) > i:         # a LeakyReLU that the layer before it has done
-                continue
+        while (i := len(caches)) < len(self.layers):
             try:
                 fused = self._forward_leaky(i, x, train, rng)
-                x, cache = fused or layer.forward(x, train, rng)
+                x, cache = fused or self.layers[i].forward(x, train, rng)
             except ShapeError as error:
                 raise ShapeError(f"layer {i}: {error}") from None
             caches += [cache, (x, x)] if fused else [cache]     # the sign of x is that of LeakyReLU's input
