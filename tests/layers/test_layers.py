@@ -173,3 +173,12 @@ def test_a_bias_is_never_added_into_x():
 def test_of_equal_maxima_the_first_has_the_gradient():
     y, cache = MaxPool2D(2).forward(np.zeros((1, 2, 2, 1)))
     np.testing.assert_array_equal(MaxPool2D(2).backward(np.ones_like(y), cache)[0, ..., 0], [[1, 0], [0, 0]])
+
+
+def test_running_statistics_of_a_single_value():
+    """One value has no unbiased variance: it counts as 0, not as 0/0."""
+    layer = BatchNorm(2)
+    y, _ = layer.forward(np.array([[3.0, -1.0]]))
+    assert not y.any()
+    np.testing.assert_allclose(layer.state["mean"], [0.3, -0.1])
+    np.testing.assert_allclose(layer.state["var"], [0.9, 0.9])

@@ -51,3 +51,12 @@ def test_generator():
 def test_the_formulas(name, draw):
     expected = draw(np.random.default_rng(0))
     np.testing.assert_allclose(rule(name)(np.random.default_rng(0), (20, 30), 20, 30), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("layer, fans", [(Dense(20, 30), 20 + 30), (Conv2D(2, 3, (3, 5)), 15 * (2 + 3)),
+                                         (ConvTranspose2D(2, 3, (3, 5)), 15 * (2 + 3))])
+def test_the_fans_of_layers(layer, fans):
+    """Glorot's uniform numbers reach ±√(6/(fan_in + fan_out)) and no further."""
+    layer.reset(0)
+    reach = np.abs(layer.params["W"]).max() / (6 / fans)**0.5
+    assert 0.97 < reach <= 1
