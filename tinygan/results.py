@@ -71,7 +71,8 @@ def evaluate(folder, n=2500, seed=0, held_out=None):
     n: samples to draw; seed: of all draws. The floors are the same figures for as many real samples, or for all that
     there are. For digits, samples and floor are compared with the training images, the floor being n images of
     held_out, a data name such as idx:FOLDER (of a set in two parts, its test images); without it, one random half of
-    the data is compared with the other. Other pictures of 28 × 28 are seen by the same classifier of digits, which cannot name their classes.
+    the data is compared with the other. Other pictures of 28 × 28 are seen by the same classifier of digits, which
+    cannot name their classes.
     """
     folder, rng = Path(folder), np.random.default_rng(seed)
     samples = sample(folder, n, seed)
