@@ -55,6 +55,13 @@ def test_collapse_is_mentioned_once(guard):
     assert len(guard.lines) == 1 and "step 100: " in guard.lines[0] and "mode collapse" in guard.lines[0]
 
 
+@pytest.mark.parametrize("share, alarms", [(0.049, 1), (0.051, 0)])
+def test_collapse_is_a_spread_below_a_twentieth(guard, share, alarms):
+    real = np.random.default_rng(0).standard_normal((64, 2))
+    guard.look(100, share * real, real)
+    assert len(guard.lines) == alarms
+
+
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning",
                             "ignore:divide:RuntimeWarning")
 def test_a_run_that_diverges(tmp_path, monkeypatch, capsys):

@@ -5,6 +5,7 @@ import pytest
 
 from tinygan import losses, models
 from tinygan.errors import ConfigError, ShapeError
+from tinygan.layers import LeakyReLU
 
 # Parameters counted by hand: weights, then biases or γ and β.
 COUNTS = {
@@ -55,6 +56,21 @@ def test_hyper_parameters_of_the_sources():
     assert all(layer.slope == 0.2 for net in (G, D) for layer in net.layers if type(layer).__name__ == "LeakyReLU")
     assert [layer.rate for layer in D.layers if type(layer).__name__ == "Dropout"] == [0.3, 0.3]
     assert not any(name.endswith(".b") for name in G.params)
+
+
+@pytest.mark.parametrize("name", models.names)
+def test_slopes_and_initial_weights_of_the_sources(name):
+    """Images: Glorot's uniform, slope 0.2 in both networks. 2-D: He's normal but in the last layers; G with ReLU."""
+    flat = name in ("points", "mixture")
+    for net, slope in zip(models.get(name).build(rng=0), (0.0 if flat else 0.2, 0.2)):
+        assert {layer.slope for layer in net.layers if isinstance(layer, LeakyReLU)} == {slope}
+        weights = [layer.params["W"].astype("float64") for layer in net.layers if "W" in layer.params]
+        for W in weights:
+            fan_in, fan_out = W[..., 0].size, W[..., 0, :].size
+            he = flat and W is not weights[-1]
+            variance = 2 / fan_in if he else 2 / (fan_in + fan_out)
+            assert abs(W.var() / variance - 1) < 6 * (2 / W.size)**0.5              # of a normal's variance
+            assert he == (abs(W).max() > (3 * variance)**0.5 * (1 + 1e-6))          # where a uniform one ends
 
 
 def test_dcgan_initialisation_is_an_option():
