@@ -1,0 +1,96 @@
+"""The examples show what theory says: eigenvalues, forces, orders of error; and they leave their pictures."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygan import gradcheck
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+dirac, objectives, differences, ring = (
+    load(name) for name in ("01_dirac_gan", "02_objectives", "03_differences", "04_ring"))
+
+
+# 01: Mescheder et al. 2018.
+
+def roots(a, b):
+    """a ± √b as complex numbers, sorted."""
+    root = np.sqrt(complex(b))
+    return np.sort_complex(np.array([a + root, a - root]))
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
+@pytest.mark.parametrize("penalty, gamma, expected", [
+    (None, None, roots(0, -0.25)),
+    *[("r1", g, roots(-g / 2, g * g / 4 - 0.25)) for g in (0.3, 0.7, 2.0)],
+    *[("r1+r2", g, roots(-g, g * g - 0.25)) for g in (0.1, 0.3, 1.0)]])
+def test_eigenvalues(loss, penalty, gamma, expected):
+    found = np.sort_complex(np.linalg.eigvals(dirac.jacobian(loss=loss, penalty=penalty, gamma=gamma)).astype(complex))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_trajectories():
+    """Simultaneous descent spirals outward, alternating descent stays, R1 converges, WGAN does not."""
+    end = {name: np.hypot(*dirac.trajectory(**options)[-1]) for name, options in dirac.CASES.items()}
+    start = np.sqrt(2)
+    assert end["GAN, simultaneous"] > 1.2 * start
+    assert 0.5 * start < end["GAN, alternating"] < 1.5 * start
+    assert 0.5 * start < end["WGAN, alternating"] < 1.5 * start
+    assert end["R1, γ = 1"] < 1e-5
+    assert end["R1 + R2, γ = 1"] < 0.02       # over-damped: its slow eigenvalue −0.134 takes e^(−0.134·40) = 0.005
+
+
+def test_the_layer_of_the_dirac_gan():
+    gradcheck.check_backward(dirac.Point(), np.zeros((3, 1))).raise_if_wrong()
+
+
+# 02: forces on a fake sample's logit f beside a real one's r = 1, as its docstring writes them.
+
+def test_forces_are_those_of_the_table():
+    f = np.array([-6.0, -1.5, -0.5, 0.0, 2.0])
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))
+    table = {"minimax": (sigmoid(f), sigmoid(f)), "non_saturating": (1 - sigmoid(f), sigmoid(f)),
+             "least_squares": (1 - f, f), "hinge": (1 + 0 * f, f > -1), "wasserstein": (1 + 0 * f, 1 + 0 * f),
+             "relativistic": (sigmoid(1 - f), sigmoid(f - 1))}
+    assert list(table) == objectives.NAMES
+    for name, expected in table.items():
+        np.testing.assert_allclose(objectives.forces(name, f), expected, rtol=1e-12, err_msg=name)
+
+
+# 03: the orders of the three rules, and where they end.
+
+@pytest.mark.parametrize("name, best", [("forward", 1e-6), ("central", 1e-9), ("five points", 2e-11)])
+def test_orders_of_the_differences(name, best):
+    rule, order = differences.RULES[name]
+    in_float64, in_float32 = (differences.errors(rule, dtype) for dtype in ("float64", "float32"))
+    h = differences.STEPS
+    smooth = (h > 2e-3) & (h < 2e-2)
+    slope = np.polyfit(np.log(h[smooth]), np.log(in_float64[smooth]), 1)[0]
+    assert abs(slope - order) < 0.1
+    assert in_float64.min() < best and in_float32.min() > 1e-7 and in_float64[h < 1e-11].min() > 1e-8
+
+
+# 04: what it does at each look; the learning itself is measured in benchmarks/learning.py.
+
+def test_the_ring_is_looked_at(tmp_path):
+    found = ring.figure(tmp_path / "ring.png", looks=(1, 3))
+    assert list(found) == list(ring.CASES) and all("modes" in figures for figures in found.values())
+    mixture, seen = ring.play((2, 3), loss="relativistic", penalty="r1+r2", gamma=0.1)
+    assert [step for step, _, _ in seen] == [2, 3] and len(mixture.means) == 8
+    assert all(samples.shape == (2500, 2) and logits.shape == (120, 120) for _, samples, logits in seen)
+    assert (seen[0][2] != seen[1][2]).any()
+
+
+@pytest.mark.parametrize("example", [dirac, objectives, differences])
+def test_pictures(example, tmp_path):
+    example.figure(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 20_000
