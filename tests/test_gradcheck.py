@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tinygan import Sequential, gradcheck, losses, models, selfcheck
-from tinygan.errors import ConfigError
-from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Layer, LeakyReLU,
-                            MaxPool2D, Pointwise, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D)
+from tinygan.errors import ConfigError, DtypeError
+from tinygan.layers import (Affine, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Layer,
+                            LeakyReLU, MaxPool2D, Pointwise, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D)
 from tinygan.ops import norm as norm_ops
 from tinygan.ops.windows import add_windows
 
@@ -396,3 +396,129 @@ def test_the_direction_is_shown_where_it_counts():
             return 0.5 * super().d2(t, x, y)
     report = gradcheck.check_layer(Bent(), x_of((3, 2)))
     assert report.failures and all("\n  tx (" in text for text in report.failures)
+
+
+def test_what_the_initial_parameters_would_hide():
+    class NoGamma(BatchNorm):           # right at γ = 1
+        def backward(self, dy, cache, grads=None):
+            return super().backward(dy, cache, grads) / self.param("gamma", dy)
+
+    class WithBias(Dense):              # right at b = 0
+        def wgrad(self, x, dy, ctx):
+            return super().wgrad(x, dy, ctx) * (1 + self.param("b", x))
+
+    class Zeros(Affine):                # right at W = 0, where it begins
+        def __init__(self):
+            super().__init__(W=(3, 3))
+
+        def map(self, x, ctx):
+            return x @ self.param("W", x)
+
+        def adjoint(self, dy, ctx):
+            return 1.001 * dy @ self.param("W", dy).T
+
+        def wgrad(self, x, dy, ctx):
+            return x.T @ dy
+    caught(NoGamma(3), (5, 3), "dx")
+    caught(WithBias(4, 3), (5, 4), "dW")
+    caught(Zeros(), (5, 3), "dx")
+    before = (layer := BatchNorm(3)).params.vector.copy()
+    gradcheck.check_layer(layer, x_of((5, 3))).raise_if_wrong()
+    np.testing.assert_array_equal(layer.params.vector, before)      # a copy was moved
+
+
+def test_what_a_layer_keeps_of_a_pass_is_of_the_wrong_one():
+    class Keeps(Dense):
+        def forward(self, x, train=True, rng=None, slope=1):
+            self.last = x.copy()
+            return super().forward(x, train, rng)
+
+        def backward(self, dy, cache, grads=None):
+            if grads is not None:
+                grads["W"] += self.last.T @ dy
+                grads["b"] += dy.sum(0)
+            return dy @ self.param("W", dy).T
+
+        def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+            if grads is not None:
+                grads["W"] += tcache.T @ dty
+            return self.backward(dy, cache, grads), dty @ self.param("W", dty).T
+    caught(Keeps(4, 3), (5, 4), "dW", "second dW")
+    caught(Keeps(4, 3), (1, 4), "dW")
+
+    class First(Cube):
+        def forward(self, x, train=True, rng=None):
+            self.x = x.copy()
+            return x**3, None
+
+        def backward(self, dy, cache, grads=None):
+            return 3 * self.x**2 * dy
+    assert "dx" in {text[:2] for text in gradcheck.check_layer(First(), x_of((4, 3))).failures}
+
+
+def test_near_the_end_of_where_a_function_is_defined():
+    class Log(Pointwise):
+        def f(self, x):
+            return np.log(x)
+
+        def d1(self, t, x, y):
+            return t / x
+
+        def d2(self, t, x, y):
+            return -t / x**2
+    x = 0.01 * (0.5 + np.random.default_rng(0).random((3, 4)))
+    assert gradcheck.check_layer(Log(), x).raise_if_wrong().worst < 1e-9
+    wrong = mutant(Log(), d1=lambda f, t, x, y: 1.001 * f(t, x, y))
+    assert not gradcheck.check_layer(wrong, x).ok
+
+
+@pytest.mark.parametrize("map_", ["f", "d1", "d2"])
+def test_float32_stays_float32(map_):
+    class Double(Sigmoid):
+        pass
+    original = getattr(Sigmoid, map_)
+    setattr(Double, map_, lambda self, *args: original(self, *args) * np.float64(1))
+    report = gradcheck.check_layer(Double(), x_of((3, 4)))
+    found = {name for name, error in report.items() if error == float("inf")}
+    first = {"dx in float32", "ty in float32", "second dx in float32", "second dtx in float32"}
+    assert found == {"f": first | {"y in float32"}, "d1": first, "d2": {"second dx in float32"}}[map_] and not report.ok
+    assert "let constants be Python floats" in report.failures[0]
+    if map_ == "f":
+        net = Sequential([Dense(4, 4), Double(), Dense(4, 1)], rng=0)
+        with pytest.raises(DtypeError, match=r"layer 1, Double\(\), gave float64 for float32; let its constants"):
+            net.forward(np.ones((3, 4), "float32"))
+        assert any("layer 1" in text for text in gradcheck.check_layer(net, x_of((3, 4))).failures)
+
+
+def test_what_cannot_be_checked_is_said():
+    class Restless(Pointwise):          # draws from a generator of its own
+        rng = np.random.default_rng(0)
+
+        def f(self, x):
+            return x * self.rng.random()
+
+    class Lone(Cube):
+        def forward(self, x, train=True, rng=None):
+            return x**3
+
+    class Branch(Layer):
+        def __init__(self, *parts):
+            self.parts = parts
+            super().__init__()
+
+        def forward(self, x, train=True, rng=None):
+            return sum(part.forward(x)[0] for part in self.parts), None
+
+        def backward(self, dy, cache, grads=None):
+            return dy
+    for layer, words in ((Restless(), "another y for the same x and rng"), (Lone(), r"to return \(y, cache\), got nda"),
+                         (Branch(Dense(2, 2), Dense(2, 2)), r"Branch holds Dense\(2, 2\), whose parameters are none")):
+        with pytest.raises(ConfigError, match=words):
+            gradcheck.check_layer(layer, x_of((2, 2)))
+    with pytest.raises(ConfigError, match="Branch holds Dense"):
+        Sequential([Branch(Dense(2, 2))])
+    for loss in (lambda p: (p**2).sum(), lambda p: (p**2, 2 * p)):
+        with pytest.raises(ConfigError, match="one number and a gradient for each of 1 arrays, got "):
+            gradcheck.check_loss(loss, np.ones(3))
+    with pytest.raises(NotImplementedError, match="Half does not define d1"):
+        gradcheck.check_layer(type("Half", (Pointwise,), {"f": lambda self, x: x})(), x_of((2, 2)))

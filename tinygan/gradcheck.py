@@ -25,88 +25,35 @@ another (any direction is a valid test of a gradient; with these the signal stan
 A direction whose estimates disagree among themselves crosses a kink at every h and is drawn anew. If a
 direction fails, single elements are searched for the index to report.
 
+Parameters are checked a tenth of a normal draw away from where they are: at γ = 1 and b = 0 nobody sees that a
+rule forgot them. Between forward and the other maps another batch passes through the layer, as in a game: what a
+layer kept of the pass on itself is that of the wrong one. In float32 every map must give float32.
+
+Give x of order 1 (steps are absolute), and not on a kink: at 0, ReLU has no derivative to compare with.
+
 The relative error of an array is max|by hand − numerical| / max(|by hand|, |numerical|, 0.001).
 
 Source: the scheme is folklore; compare chainer.gradient_check and jax.test_util.check_grads.
 """
 
 import copy
+from contextlib import suppress
 
 import numpy as np   # random cotangents, drawn on the host
 
 from . import backend
 from .backend import array_module
-from .errors import ConfigError, TinyganError
-from .layers.base import Layer
+from .errors import ConfigError, DtypeError
+from .gradreport import FLOOR, GradientError, Report
+from .layers.base import Layer, check_parts
 from .ops.init import generator
+
+__all__ = ["GradientError", "Report", "check_adjoint", "check_backward", "check_float32", "check_jvp", "check_layer",
+           "check_loss", "check_second_order", "derivative"]
 
 TOLERANCE = 1e-8            # against five-point differences
 ADJOINT_TOLERANCE = 1e-12   # an identity: only rounding
-_FLOOR = 1e-3               # gradients below this are compared in absolute terms
 _REDRAWS = 8                # of a direction that crosses a kink
-
-
-class GradientError(TinyganError, AssertionError):
-    """A derivative written by hand disagrees with the numerical one."""
-
-
-class Report(dict):
-    """Mapping quantity -> largest relative error: "dx", "dW", "ty", "adjoint", "second dx", …
-
-    name: what was checked; ok: whether every error is within its tolerance; worst: the largest error;
-    failures: one text each with the index, both numbers and the inputs; skipped: maps that do not exist.
-    """
-
-    def __init__(self, name):
-        super().__init__()
-        self.name, self.failures, self.skipped = name, [], []
-
-    @property
-    def ok(self):
-        return not self.failures
-
-    @property
-    def worst(self):
-        return max(self.values(), default=0.0)
-
-    def raise_if_wrong(self):
-        """Raise GradientError with all failures, or return self."""
-        if self.failures:
-            raise GradientError(f"{self.name}: {len(self.failures)} of {len(self)} quantities are wrong\n"
-                                + "\n".join(self.failures))
-        return self
-
-    def __str__(self):
-        lines = [f"{self.name}: {'ok' if self.ok else 'WRONG'}"]
-        lines += [f"  {quantity:<16} {error:.1e}" for quantity, error in self.items()]
-        lines += [f"  {map_} is not defined; not checked" for map_ in self.skipped]
-        return "\n".join(lines + self.failures)
-
-    def _add(self, quantity, by_hand, numerical, tolerance, inputs, index=None):
-        got, expected = (getattr(v, "shape", type(v).__name__) for v in (by_hand, numerical))
-        if got != expected or isinstance(got, str):
-            self._add_shape(quantity, "", expected, got)
-            return
-        scale = max(float(abs(by_hand).max()), float(abs(numerical).max()), _FLOOR)
-        gaps = abs(by_hand - numerical)
-        error = float(gaps.max()) / scale
-        self[quantity] = max(error, self.get(quantity, 0.0))
-        if not error <= tolerance:   # not: NaN is wrong too
-            at = np.unravel_index(int(gaps.argmax()), gaps.shape) if index is None else index
-            a, b = (float(v[at] if index is None else v) for v in (by_hand, numerical))
-            where = f"[{', '.join(map(str, at))}]" if len(at) else ""
-            self.failures.append(f"{quantity}{where}: by hand {a:.17g}, by differences {b:.17g}, relative error "
-                                 f"{error:.2e} > {tolerance:.0e}\n" + _describe(inputs))
-
-    def _add_shape(self, quantity, of, expected, got):
-        self[quantity] = float("inf")
-        self.failures.append(f"{quantity}: expected the shape {of}{expected}, got {got}")
-
-
-def _describe(inputs):
-    with np.printoptions(threshold=60, precision=8, linewidth=110):
-        return "\n".join(f"  {name} {array.shape} =\n    " + str(backend.asnumpy(array)).replace("\n", "\n    ")
-                         for name, array in inputs.items())
 
 
 def derivative(f, contract=lambda y: y):
@@ -118,15 +65,16 @@ def derivative(f, contract=lambda y: y):
     def estimate(h):
         return contract((8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h))
 
-    best, best_gap, previous = None, float("inf"), estimate(2.0**-7)
-    for exponent in range(-9, -25, -2):
-        current = estimate(2.0**exponent)
-        gap = float(abs(current - previous).max()) / max(float(abs(current).max()), _FLOOR)
-        if best is None or gap < best_gap:
-            best, best_gap = current, gap
-        if gap <= 0.01 * TOLERANCE:
-            break
-        previous = current
+    with np.errstate(all="ignore"):     # a large step may leave where f is defined, as that of log is
+        best, best_gap, previous = None, float("inf"), estimate(2.0**-7)
+        for exponent in range(-9, -25, -2):
+            current = estimate(2.0**exponent)
+            gap = float(abs(current - previous).max()) / max(float(abs(current).max()), FLOOR)
+            if best is None or not best_gap <= gap:     # anything is better than NaN
+                best, best_gap = current, gap
+            if gap <= 0.01 * TOLERANCE:
+                break
+            previous = current
     return best, best_gap
 
 
@@ -140,8 +88,13 @@ class _Point:
         x = x.astype("float64", order="C")      # so that reshape gives views
         self.args = {"x": x, "tx": self.normal(x.shape)}
         self.args.update(getattr(self.layer, "params", {}))
+        for name in getattr(self.layer, "params", {}):      # γ = 1, b = 0 would hide that they were forgotten
+            self.args[name] += 0.1 * self.normal(self.args[name].shape)
         self.before = {name: array.copy() for name, array in self.args.items()}     # forward may change them already
-        y, _ = self.forward()
+        y, again = self.forward()[0], self.forward()[0]
+        if not np.array_equal(*map(backend.asnumpy, (y, again)), equal_nan=True):
+            raise ConfigError(f"{self.layer!r} gave another y for the same x and rng, expected the same; draw from the "
+                              f"rng that forward is given, and check SpectralNorm with train=False")
         self.dy, self.dty = self.normal(y.shape), self.normal(y.shape)
         self.before |= {"dy": self.dy.copy(), "dty": self.dty.copy()}
 
@@ -150,7 +103,17 @@ class _Point:
 
     def forward(self):
         """The same masks at every call: a generator with the same seed."""
-        return self.layer.forward(self.args["x"], train=self.train, rng=np.random.default_rng(self.seed))
+        result = self.layer.forward(self.args["x"], train=self.train, rng=np.random.default_rng(self.seed))
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise ConfigError(f"expected forward of {self.layer!r} to return (y, cache), got {type(result).__name__}")
+        return result
+
+    def passed(self):
+        """forward, and then another batch through the same layer, as in a game: a cache is that of its own pass."""
+        result = self.forward()
+        with np.errstate(all="ignore"):
+            self.layer.forward(0.9 * self.args["x"][::-1], train=self.train, rng=np.random.default_rng(self.seed))
+        return result
 
     def outputs(self):
         """y, in one row; a copy, as y may be a view of the x that moves (Flatten)."""
@@ -178,7 +141,7 @@ class _Point:
         """Check the gradient of ⟨weights, f()⟩ with respect to args[name]."""
         array = self.args[name]
         if getattr(by_hand, "shape", None) != array.shape:
-            report._add_shape(quantity, f"of {name}, ", array.shape, getattr(by_hand, "shape", type(by_hand).__name__))
+            report.add_shape(quantity, f"of {name}, ", array.shape, getattr(by_hand, "shape", type(by_hand).__name__))
             return
         contract = lambda y: (weights * y).sum()
         inputs = {**{k: v for k, v in self.args.items() if "second" in quantity or k != "tx"}, "dy": self.dy}
@@ -192,7 +155,7 @@ class _Point:
 
         if array.size <= limit:
             values = np.array([numerical(i) for i in range(array.size)]).reshape(array.shape)
-            report._add(quantity, backend.asnumpy(by_hand), values, TOLERANCE, inputs)
+            report.add(quantity, backend.asnumpy(by_hand), values, TOLERANCE, inputs)
             return
         for _ in range(directions):
             for _ in range(_REDRAWS):
@@ -201,7 +164,7 @@ class _Point:
                 if gap <= 0.1 * TOLERANCE:
                     break
             n = len(report.failures)
-            report._add(quantity, (by_hand * r).sum(), estimate, TOLERANCE, inputs, index=())
+            report.add(quantity, (by_hand * r).sum(), estimate, TOLERANCE, inputs, index=())
             if len(report.failures) > n:
                 report.failures[-1] = self._find(quantity, by_hand, numerical, inputs) or report.failures[-1]
                 return
@@ -220,14 +183,14 @@ class _Point:
         worst = int(abs(flat[tried] - values).argmax())
         at = np.unravel_index(tried[worst], by_hand.shape)
         found = Report("")
-        found._add(f"{quantity}[{', '.join(map(str, at))}]", flat[tried[worst]], values[worst], TOLERANCE, inputs,
-                   index=())
+        found.add(f"{quantity}[{', '.join(map(str, at))}]", flat[tried[worst]], values[worst], TOLERANCE, inputs,
+                  index=())
         return found.failures[0] if found.failures else None
 
     def compare_inputs(self, report):
         """No map changes what it is given."""
         for name, array in [*self.args.items(), ("dy", self.dy), ("dty", self.dty)]:
-            report._add("unchanged", array, self.before[name], 0.0, {})
+            report.add("unchanged", array, self.before[name], 0.0, {})
 
     def grads(self):
         """Gradients to add into, not zero: a map that overwrites instead of adding shows."""
@@ -251,7 +214,7 @@ def check_backward(layer, x, rng=0, train=True, directions=3, limit=64):
     train: the mode of forward. directions, limit: see the module. Returns a Report.
     """
     point, report = _start(layer, x, rng, train)
-    _, cache = point.forward()
+    _, cache = point.passed()
     grads = point.grads()
     dx = point.layer.backward(point.dy, cache, grads)
     again = point.grads()
@@ -263,9 +226,9 @@ def check_backward(layer, x, rng=0, train=True, directions=3, limit=64):
     point.compare(report, "dx", "x", dx, point.outputs, weights, directions, limit)
     for name, grad in grads.items():
         point.compare(report, f"d{name}", name, grad - 1, point.outputs, weights, directions, limit)
-        report._add(f"d{name}, again", again[name], grad, 0.0, {})
-        report._add(f"d{name}, no dx", lone[name], grad, 0.0, {})
-    report._add("dx, no grads", silent, dx, 0.0, {})
+        report.add(f"d{name}, again", again[name], grad, 0.0, {})
+        report.add(f"d{name}, no dx", lone[name], grad, 0.0, {})
+    report.add("dx, no grads", silent, dx, 0.0, {})
     point.compare_inputs(report)
     return report
 
@@ -273,7 +236,7 @@ def check_backward(layer, x, rng=0, train=True, directions=3, limit=64):
 def check_jvp(layer, x, rng=0, train=True):
     """jvp: ty against the derivative of forward along a random tx. Arguments as for check_backward."""
     point, report = _start(layer, x, rng, train)
-    y, cache = point.forward()
+    y, cache = point.passed()
     for _ in range(_REDRAWS):
         point.args["tx"] = point.normal(x.shape)
         numerical, gap = derivative(point.move("x", point.args["tx"], point.outputs))
@@ -282,34 +245,34 @@ def check_jvp(layer, x, rng=0, train=True):
     point.before["tx"] = point.args["tx"].copy()
     ty, _ = point.layer.jvp(point.args["tx"], cache)
     point.compare_inputs(report)
-    report._add("ty", backend.asnumpy(ty), backend.asnumpy(numerical).reshape(y.shape), TOLERANCE, point.args)
+    report.add("ty", backend.asnumpy(ty), backend.asnumpy(numerical).reshape(y.shape), TOLERANCE, point.args)
     return report
 
 
 def check_adjoint(layer, x, rng=0, train=True):
     """⟨dy, jvp(tx)⟩ = ⟨backward(dy), tx⟩ to rounding: forward and reverse mode are transposes."""
     point, report = _start(layer, x, rng, train)
-    _, cache = point.forward()
+    _, cache = point.passed()
     ty, _ = point.layer.jvp(point.args["tx"], cache)
     dx = point.layer.backward(point.dy, cache)
     left, right = float((point.dy * ty).sum()), float((dx * point.args["tx"]).sum())
     scale = float(abs(point.dy * ty).sum() + abs(dx * point.args["tx"]).sum()) or 1.0
-    report._add("adjoint", np.array(left / scale), np.array(right / scale), ADJOINT_TOLERANCE,
-                {**point.args, "dy": point.dy}, index=())
+    report.add("adjoint", np.array(left / scale), np.array(right / scale), ADJOINT_TOLERANCE,
+               {**point.args, "dy": point.dy}, index=())
     return report
 
 
 def check_second_order(layer, x, rng=0, train=True, directions=3, limit=64):
     """jvp_backward: dx, dtx and each parameter's gradient of ⟨dy, y⟩ + ⟨dty, ty⟩. As check_backward."""
     point, report = _start(layer, x, rng, train)
-    _, cache = point.forward()
+    _, cache = point.passed()
     _, tcache = point.layer.jvp(point.args["tx"], cache)
     grads = point.grads()
     dx, dtx = point.layer.jvp_backward(point.dy, point.dty, cache, tcache, grads)
     weights = point.xp.concatenate([point.dy.reshape(-1), point.dty.reshape(-1)])
     silent = point.layer.jvp_backward(point.dy, point.dty, cache, tcache)
     for quantity, alone, beside in zip(("dx", "dtx"), silent, (dx, dtx)):
-        report._add(f"second {quantity}, no grads", alone, beside, 0.0, {})
+        report.add(f"second {quantity}, no grads", alone, beside, 0.0, {})
     for quantity, name, grad in [("dx", "x", dx), ("dtx", "tx", dtx),
                                  *((f"d{name}", name, grad - 1) for name, grad in grads.items())]:
         point.compare(report, f"second {quantity}", name, grad, point.both_outputs, weights, directions, limit)
@@ -317,8 +280,30 @@ def check_second_order(layer, x, rng=0, train=True, directions=3, limit=64):
     return report
 
 
+def check_float32(layer, x, rng=0, train=True):
+    """In float32, as networks train, every map gives float32: one NumPy float64 would promote all that follows it."""
+    report, xp = Report(repr(layer)), array_module(x)
+    layer, x, seed = layer.astype("float32"), x.astype("float32"), int(generator(rng).integers(2**32))
+    ones = lambda shape: xp.ones(shape, dtype="float32")
+    try:
+        y, cache = layer.forward(x, train=train, rng=np.random.default_rng(seed))
+        found = {"y": y, "dx": layer.backward(ones(y.shape), cache)}
+        with suppress(NotImplementedError):
+            found["ty"], tcache = layer.jvp(ones(x.shape), cache)
+            found |= zip(("second dx", "second dtx"),
+                         layer.jvp_backward(ones(y.shape), ones(y.shape), cache, tcache))
+        wrong = [f"{quantity}: expected float32 where all is float32, got {getattr(array, 'dtype', type(array))}; let "
+                 f"constants be Python floats, and make new arrays with dtype=x.dtype"
+                 for quantity, array in found.items() if getattr(array, "dtype", None) != np.float32]
+    except DtypeError as error:     # a network's own
+        wrong = [f"y: {error}"]
+    for text in wrong:
+        report.fail(text.split(":")[0] + " in float32", text)
+    return report
+
+
 def check_layer(layer, x, rng=0, train=True, directions=3, limit=64):
-    """All four checks in one Report. A layer without jvp is checked to first order (report.skipped says so).
+    """All checks in one Report. A layer without jvp is checked to first order (report.skipped says so).
 
     SpectralNorm moves its vectors at each training pass, and its gradients hold them constant: with it, train=False.
 
@@ -329,6 +314,7 @@ def check_layer(layer, x, rng=0, train=True, directions=3, limit=64):
         method = getattr(layer, map_, None)
         if not callable(method) or getattr(method, "__func__", None) is getattr(Layer, map_):
             raise ConfigError(f"expected a layer that defines {map_}, got {layer!r}; write it, or see how it is spelt")
+    check_parts(layer)
     for check, map_, options in [(check_backward, "backward", {"directions": directions, "limit": limit}),
                                  (check_jvp, "jvp", {}), (check_adjoint, "jvp", {}),
                                  (check_second_order, "jvp_backward", {"directions": directions, "limit": limit})]:
@@ -340,9 +326,9 @@ def check_layer(layer, x, rng=0, train=True, directions=3, limit=64):
                 raise
             report.skipped += [map_] if map_ not in report.skipped else []
             continue
-        for quantity, error in part.items():
-            report[quantity] = max(error, report.get(quantity, 0.0))
-        report.failures += part.failures
+        report.merge(part)
+    if isinstance(layer, Layer):
+        report.merge(check_float32(layer, x, rng, train))
     return report
 
 
@@ -353,6 +339,10 @@ def check_loss(loss, *arrays, name=None, limit=64, directions=3, rng=0):
     check_loss(lambda p: losses.bce(p, 1.0), p). Returns a Report with "d0", "d1", … one per array.
     """
     report = Report(name or getattr(loss, "__qualname__", repr(loss)))
+    found = loss(*(array.astype("float64") for array in arrays))
+    if not (isinstance(found, (tuple, list)) and len(found) == 1 + len(arrays) and np.size(found[0]) == 1):
+        raise ConfigError(f"expected a loss that returns one number and a gradient for each of {len(arrays)} arrays, "
+                          f"got {_shapes(found)}; average the loss, and return (loss, gradient, …)")
     for k in range(len(arrays)):
         function = _LossOf(loss, [array.astype("float64", order="C") for array in arrays], k)
         point = _Point(function, function.arrays[k], generator(rng), True)
@@ -361,8 +351,15 @@ def check_loss(loss, *arrays, name=None, limit=64, directions=3, rng=0):
         point.compare(report, f"d{k}", "x", by_hand, point.outputs, point.dy.reshape(-1), directions, limit)
         x, before = point.args["x"], point.before["x"]
         if (x != before).any():
-            report._add("unchanged", x, before, 0.0, {})
+            report.add("unchanged", x, before, 0.0, {})
     return report
+
+
+def _shapes(found):
+    """What came, in words."""
+    if isinstance(found, (tuple, list)):
+        return f"({', '.join(map(_shapes, found))})"
+    return f"an array {found.shape}" if getattr(found, "shape", ()) else type(found).__name__
 
 
 class _LossOf:

@@ -1,12 +1,14 @@
 """A network: layers in a row, and the one vector θ of all their parameters."""
 
+import copy
+
 import numpy as np   # the host-side assembly of θ
 
 from . import backend, kernels
 from .backend import dtype as as_dtype
 from .errors import BackendError, ConfigError, DtypeError, ShapeError
 from .layers.activations import LeakyReLU, ReLU
-from .layers.base import Layer, Pointwise
+from .layers.base import Layer, Pointwise, check_parts
 from .ops.init import generator
 
 
@@ -62,6 +64,7 @@ class Sequential(Layer):
         for i, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 raise ConfigError(f"expected layers, got {layer!r} at place {i}; derive it from tinygan.layers.Layer")
+            check_parts(layer)
             if layer.owned or any(layer is before for before in self.layers[:i]):
                 raise ConfigError(f"layer {i}, {layer}, is already part of a network, whose θ holds its parameters; "
                                   f"use copy.deepcopy(layer), or nest the networks: Sequential([G, D])")
@@ -135,6 +138,9 @@ class Sequential(Layer):
                 x, cache = fused or self.layers[i].forward(x, train, rng)
             except ShapeError as error:
                 raise ShapeError(f"layer {i}: {error}") from None
+            if x.dtype != self.theta.dtype:
+                raise DtypeError(f"layer {i}, {self.layers[i]}, gave {x.dtype} for {self.theta.dtype}; let its "
+                                 f"constants be Python floats, and make new arrays with dtype=x.dtype")
             caches += [cache, (x, x)] if fused else [cache]     # the sign of x is that of LeakyReLU's input
         return x, (caches, x.shape, shape)
 
@@ -204,14 +210,11 @@ class Sequential(Layer):
     # Copies and words.
 
     def copy(self, convert=None):
-        new = object.__new__(type(self))
-        new.layers = [layer.copy(convert) for layer in self.layers]
-        for layer in new.layers:
+        new, layers = object.__new__(type(self)), [layer.copy(convert) for layer in self.layers]
+        memo = {id(old): layer for old, layer in zip(self.layers, layers)}      # another name of one stays that
+        new.__dict__.update(copy.deepcopy({k: v for k, v in vars(self).items() if k != "params"}, memo), owned=False)
+        for layer in layers:
             layer.owned = True
-        new.input_shape, new.owned = self.input_shape, False
-        new.rng = None if self.rng is None else np.random.default_rng(self.rng.bit_generator.__class__())
-        if self.rng is not None:
-            new.rng.bit_generator.state = self.rng.bit_generator.state
         new.bind((convert or (lambda array: array.copy()))(self.theta), self.params.shapes)
         return new
 

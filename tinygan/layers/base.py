@@ -15,11 +15,14 @@ derivative along u), so: push u forward with jvp, then jvp_backward with dy = 0 
 
 Two families need the rules only once: what is affine in x (`Affine`), and what acts on each element alone
 (`Pointwise`). To write a layer of one's own, derive from one of them, or from `Layer`, and run
-`gradcheck.check_layer` on it. A layer made of others derives from `Sequential` and overrides its maps, so that the
+`gradcheck.check_layer` on it. Set what it needs before `super().__init__(W=shape, …)`, which draws the parameters (0
+unless `draw` says otherwise); read one by `self.param("W", x)`, in x's dtype; check x by `self.expect`; add into
+grads: `grads["W"] += …`. A layer made of others derives from `Sequential` and overrides its maps, so that the
 parameters and the state of those inside are its own.
 """
 
 import copy
+from itertools import chain
 from numbers import Integral
 
 import numpy as np   # the host-side parameters of a layer that no network owns yet
@@ -163,6 +166,19 @@ class Layer:
         return f"{type(self).__name__}()"
 
 
+def check_parts(layer):
+    """Raise ConfigError if the layer holds others whose parameters are not its own: nobody would train them."""
+    attributes = vars(layer).values() if isinstance(layer, Layer) else ()
+    for part in chain(*(value if isinstance(value, (list, tuple)) else [value] for value in attributes)):
+        if isinstance(part, Layer) and len(part.params) and not _shared(part.params.vector, layer.params.vector):
+            raise ConfigError(f"{type(layer).__name__} holds {part!r}, whose parameters are none of its own, so that "
+                              f"nobody would train them; derive it from Sequential, with all parts in its list")
+
+
+def _shared(a, b):
+    return array_module(a).may_share_memory(a, b)
+
+
 def _fits(got, wanted):
     if ... in wanted:
         i = wanted.index(...)
@@ -173,6 +189,8 @@ def _fits(got, wanted):
 
 
 def _remedy(wanted, got):
+    if got == wanted - 1:
+        return "give a batch, of one sample: x[None]"
     if wanted == 2 and got > 2:
         return "add Flatten() before it"
     if wanted == 4 and got == 2:
@@ -183,7 +201,7 @@ def _remedy(wanted, got):
 class Affine(Layer):
     """y = A(x; W) + b, where A is linear in x and linear in W: the trilinear form T(dy, x, W) = ⟨dy, A(x; W)⟩.
 
-    A subclass gives `prepare` (checks x, returns what the maps need besides x: geometry, mask, …) and
+    A subclass gives `prepare` (checks x, returns what the maps need besides x: geometry, mask, …; or nothing) and
 
         map(x, ctx)          A(x; W)      = ∂T/∂dy
         adjoint(dy, ctx)     Aᵀ(dy; W)    = ∂T/∂x
@@ -200,16 +218,16 @@ class Affine(Layer):
     """
 
     def prepare(self, x, train, rng):
-        raise NotImplementedError
+        return None
 
     def map(self, x, ctx):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define map")
 
     def adjoint(self, dy, ctx):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define adjoint")
 
     def wgrad(self, x, dy, ctx):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define wgrad")
 
     def forward(self, x, train=True, rng=None, slope=1):
         ctx = self.prepare(x, train, rng)
@@ -258,10 +276,10 @@ class Pointwise(Layer):
     d2 = None
 
     def f(self, x):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define f")
 
     def d1(self, t, x, y):
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define d1")
 
     def forward(self, x, train=True, rng=None):
         self.expect(x, "N", ...)
