@@ -7,7 +7,7 @@ import strict
 from tinygan import GAN, Sequential, backend, data, every, losses, models, optim, penalties
 from tinygan.errors import ConfigError, DataError, DtypeError, ShapeError
 from tinygan.gan import steps_of
-from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, SpectralNorm, Tanh
+from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Sigmoid, SpectralNorm, Tanh
 
 
 def tiny(dtype="float64", loss="non_saturating", lr=1.0, **options):
@@ -241,6 +241,8 @@ def test_errors():
         tiny().step(real().reshape(6, 16))
     with pytest.raises(ConfigError, match="real samples for G's step too"):
         tiny(loss="relativistic").g_step(4)
+    with pytest.raises(DataError, match=r"an iterator of batches, got list; use data.Batches"):
+        tiny().train([real()], steps=1)
     with pytest.raises(ConfigError, match="give latent_dim"):
         GAN(Sequential([Tanh()]), Sequential([Dense(2, 1)]))
 
@@ -303,6 +305,26 @@ def test_instance_noise_is_on_all_that_d_sees():
     D.forward = lambda x, **options: seen.append(x) or forward(x, **options)
     gan.step(np.zeros((20_000, 2)))
     assert len(seen) == 4 and all(abs(x.std() / 0.3 - 1) < 0.008 and abs(x.mean()) < 0.01 for x in seen)
+
+
+def test_losses_take_logits():
+    G, D = Sequential([Dense(2, 2)], 0), Sequential([Dense(2, 1), Sigmoid()], 1)
+    for loss in losses.names:
+        with pytest.raises(ConfigError, match="a D that gives logits, got one that ends in Sigmoid"):
+            GAN(G, D, loss)
+
+    class OfProbabilities:
+        def d_loss(self, p, q):
+            (real, d_real), (fake, d_fake) = losses.bce(p, 1.0), losses.bce(q, 0.0)
+            return real + fake, d_real, d_fake
+
+        def g_loss(self, q, p=None):
+            return losses.bce(q, 1.0)
+    x = np.random.default_rng(0).standard_normal((4, 2)).astype("float32")
+    bare = Sequential([Dense(2, 1)])
+    bare.theta = D.theta
+    of_p, of_l = (GAN(G.copy(), net, loss, rng=2).step(x) for net, loss in ((D, OfProbabilities()), (bare, "minimax")))
+    assert abs(of_p["d_loss"] - of_l["d_loss"]) < 1e-5      # the same game
 
 
 def test_what_d_thinks():

@@ -127,6 +127,10 @@ def test_bad_choices():
     with pytest.raises(ConfigError, match="expected real logits too"):
         losses.get("relativistic").g_loss(column(1))
     assert losses.get("non-saturating").smoothing == 0
+    with pytest.raises(ConfigError, match=r"got the class Hinge; write Hinge\(\)"):
+        losses.get(losses.Hinge)
+    with pytest.raises(ConfigError, match="the name of a loss beside smoothing, got Hinge"):
+        losses.get(losses.Hinge(), smoothing=0.1)
     own = types.SimpleNamespace(d_loss=None, g_loss=None)
     assert losses.get(own) is own
 

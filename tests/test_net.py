@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tinygan import Sequential, backend, models
+from tinygan import Sequential, backend, gradcheck, models
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
 from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, SpectralNorm, Tanh
 
@@ -144,6 +144,16 @@ def test_errors_at_the_border():
         net.params["W"] = 0
 
 
+def test_summary_of_packs_and_of_labels(capsys):
+    for options, words in ((dict(pack=2), "Pack(2)"), (dict(classes=3), "WithLabels(3)")):
+        for net in models.dcgan(rng=0, width=0.05, **options):
+            net.summary()
+        assert words in capsys.readouterr().out
+        assert all(getattr(layer, "labels", None) is None for layer in net.layers)
+    Sequential([]).summary()
+    assert "total" in capsys.readouterr().out
+
+
 def test_summary(capsys):
     G, D = models.dcgan(rng=0)
     before = {name: array.copy() for name, array in G.state.items()}
@@ -245,3 +255,35 @@ def test_a_rule_put_in_the_place_of_leaky_relu_is_the_one_that_runs():
         net = Sequential([Dense(3, 2), LeakyReLU()], rng=0)
         setattr(net.layers[1], name, rule)
         assert (net.forward(np.ones((4, 3), "float32"))[0] == 7).all()
+
+
+def test_a_layer_made_of_others_is_copied_whole():
+    class Residual(Sequential):         # y = x + scale·body(x)
+        def __init__(self, body, scale):
+            super().__init__([body])
+            self.body, self.scale = body, scale
+
+        def forward(self, x, train=True, rng=None):
+            y, cache = self.body.forward(x, train, rng)
+            return x + self.scale * y, cache
+
+        def backward(self, dy, cache, grads=None):
+            return dy + self.body.backward(self.scale * dy, cache, self._part(grads, 0))
+
+        def jvp(self, tx, cache):
+            ty, tcache = self.body.jvp(tx, cache)
+            return tx + self.scale * ty, tcache
+
+        def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+            dx, dtx = self.body.jvp_backward(self.scale * dy, self.scale * dty, cache, tcache, self._part(grads, 0))
+            return dy + dx, dty + dtx
+
+    residual = Residual(Sequential([Dense(4, 4), Tanh()], rng=0), 0.5)
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    gradcheck.check_layer(residual, x).raise_if_wrong()
+    net = Sequential([residual.astype("float64"), Dense(4, 1)], rng=0, dtype="float64")
+    new = net.copy()
+    new.theta = 0 * new.theta
+    assert new.layers[0].scale == 0.5 and new.layers[0].body is new.layers[0].layers[0]
+    np.testing.assert_array_equal(new.layers[0].forward(x)[0], x)       # its body has the copy's weights
+    assert (net.layers[0].forward(x)[0] != x).all()

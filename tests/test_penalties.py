@@ -217,7 +217,9 @@ def test_errors():
                        (lambda: penalties.Penalty("r1", -0.1), "got -0.1"),
                        (lambda: penalties.Penalty("r3"), "unknown penalty 'r3'; choose one of: r1, r2, wgan_gp"),
                        (lambda: penalties.Penalty("r1+r1"), "each penalty once"),
-                       (lambda: penalties.r1(Sequential([Dense(2, 1), Sigmoid()]), x, 1, grads), "Sigmoid")]:
+                       (lambda: penalties.r1(Sequential([Dense(2, 1), Sigmoid()]), x, 1, grads), "Sigmoid"),
+                       (lambda: penalties.r1(Sequential([Sequential([Dense(2, 1), Sigmoid()])]), x, 1, grads),
+                        "Sigmoid")]:
         with pytest.raises(ConfigError, match=words):
             bad()
     with pytest.raises(ConfigError, match="ends in Sigmoid"):

@@ -81,7 +81,7 @@ class GAN:
             raise ConfigError(f"expected gamma beside the name of a penalty, got {gamma!r} with penalty {penalty!r}; "
                               f"give penalty=\"r1\", say, or leave gamma out")
         self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
-        if self.penalty or g_penalty:
+        if self.penalty or g_penalty or isinstance(self.loss, losses.Loss):
             penalties.check(D)
         for name, value, ok in (("g_penalty", g_penalty, 0 <= g_penalty < float("inf")),
                                 ("clip", clip, clip is None or clip > 0),
@@ -225,6 +225,9 @@ class GAN:
             steps = whole if steps is None else min(steps, whole)
         if steps is None and stop is None:
             raise ConfigError("expected steps, epochs or a stop condition, got none; training would never end")
+        if not hasattr(batches, "__next__"):
+            raise DataError(f"expected an iterator of batches, got {type(batches).__name__}; use data.Batches(images, "
+                            f"64), say")
         metrics = {}
         for i in count():
             if steps is not None and i >= steps:

@@ -36,6 +36,7 @@ class Loss:
     Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss wants the real logits too.
     smoothing: one-sided label smoothing, the real target is 1 − smoothing (Salimans et al. 2016, 3.4);
     only for the cross-entropy losses.
+    `GAN` takes any object with these two maps. One that derives from Loss says by it that it wants logits.
     """
 
     needs_real = False
@@ -132,10 +133,10 @@ class Relativistic(Loss):
 
 
 class RelativisticAverage(Loss):
-    """Each sample is judged against the mean logit of the other kind: a = r − mean f, b = f − mean r.
+    """Each sample is judged against the mean logit of the other kind: p = r − mean f, q = f − mean r.
 
-    D: mean a(−a) + mean a(b);  G: mean a(a) + mean a(−b).  The means carry gradient too (the cross terms):
-    ∂/∂rᵢ = ∂L/∂aᵢ − (1/N) Σⱼ ∂L/∂bⱼ   and   ∂/∂fⱼ = ∂L/∂bⱼ − (1/M) Σᵢ ∂L/∂aᵢ.
+    D: mean a(−p) + mean a(q);  G: mean a(p) + mean a(−q).  The means carry gradient too (the cross terms):
+    ∂/∂rᵢ = ∂L/∂pᵢ − (1/N) Σⱼ ∂L/∂qⱼ   and   ∂/∂fⱼ = ∂L/∂qⱼ − (1/M) Σᵢ ∂L/∂pᵢ,  N real, M fake.
     """
 
     needs_real = True
@@ -151,10 +152,10 @@ class RelativisticAverage(Loss):
 
     @staticmethod
     def _play(r, f, sign):
-        a, b = r - f.mean(), f - r.mean()
-        da, db = -sign * sigmoid(-sign * a) / a.size, sign * sigmoid(sign * b) / b.size
-        loss = softplus(-sign * a).mean() + softplus(sign * b).mean()
-        return loss, da - db.sum() / r.size, db - da.sum() / f.size
+        p, q = r - f.mean(), f - r.mean()
+        dp, dq = -sign * sigmoid(-sign * p) / p.size, sign * sigmoid(sign * q) / q.size
+        loss = softplus(-sign * p).mean() + softplus(sign * q).mean()
+        return loss, dp - dq.sum() / r.size, dq - dp.sum() / f.size
 
 
 def _check(*logits):
@@ -196,7 +197,11 @@ names = tuple(_LOSSES)
 
 def get(name, smoothing=0.0):
     """The objective of this name; a Loss, or whatever has its two maps, as it is. ConfigError lists the names."""
+    if isinstance(name, type):
+        raise ConfigError(f"expected a loss, got the class {name.__name__}; write {name.__name__}()")
     if hasattr(name, "d_loss") and hasattr(name, "g_loss"):
+        if smoothing and smoothing != getattr(name, "smoothing", None):
+            raise ConfigError(f"expected the name of a loss beside smoothing, got {name!r}; give it there")
         return name
     loss = choose("loss", name.replace("-", "_") if isinstance(name, str) else name, _LOSSES)
     if issubclass(loss, NonSaturating):

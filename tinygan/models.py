@@ -96,7 +96,8 @@ def _scaled(width):
 def _project(latent, image, channels, init):
     """Latent vector -> a map of a quarter of the image's height and width."""
     if len(image) != 3 or image[0] % 4 or image[1] % 4:
-        raise ConfigError(f"expected image (H, W, C) with H and W multiples of 4, got {image}; resize the images")
+        raise ConfigError(f"expected image (H, W, C) with H and W multiples of 4, got {image}; resize the images, and "
+                          f"see that channels come last (if not: x.transpose(0, 2, 3, 1))")
     small = (image[0] // 4, image[1] // 4, channels)
     return [Dense(latent, prod(small), bias=False, init=init), BatchNorm(prod(small)), LeakyReLU(0.2), Reshape(small)]
 

@@ -1,6 +1,7 @@
 """A network: layers in a row, and the one vector θ of all their parameters."""
 
 import copy
+from math import prod
 
 import numpy as np   # the host-side assembly of θ
 
@@ -224,12 +225,14 @@ class Sequential(Layer):
 
     def table(self, input_shape=None):
         """The text that `summary` prints."""
-        shape = input_shape or self.input_shape or (getattr(self.layers[0], "n_in", None),)
-        x = None
-        if None not in shape:
-            x = backend.get(backend.name_of(self.theta)).zeros((1, *shape), dtype=self.theta.dtype)
+        shape = input_shape or self.input_shape or (getattr(next(iter(self.layers), None), "n_in", None),)
+        x, layers, n = None, self.copy().layers, prod(getattr(layer, "m", 1) for layer in self.layers)
+        if None not in shape:       # a batch that fits: a whole pack, if D judges packs, and of class 0
+            x = backend.get(backend.name_of(self.theta)).zeros((n, *shape), dtype=self.theta.dtype)
         rows = [("", "layer", "output", "parameters"), ("", "input", _shape(x), "")]
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(layers):
+            if hasattr(layer, "labels"):
+                layer.labels = np.zeros(n, int)
             x = x if x is None else layer.forward(x, train=False)[0]
             rows.append((str(i), repr(layer), _shape(x), f"{layer.params.vector.size:,}"))
         rows.append(("", "total", "", f"{self.theta.size:,}"))

@@ -21,7 +21,9 @@ Norms sum over everything but the batch. Where v is taken:
     dragan       one-centred, at x + α·δ, δ = ½·std(x)·U(0, 1), one α ~ U(0, 1) a sample   Kodali et al. 2017
     zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019 (there without the ½)
 
-A D that judges packs of samples (layers.Pack) is penalised as any other: a norm and an ε for each sample.
+A D that judges packs of samples (layers.Pack) is penalised as any other: a norm and an ε for each sample. vₙ is ∇D(xₙ)
+where D(xₙ) depends on xₙ alone: with BatchNorm or MinibatchStd in D it is the gradient of all logits with respect to xₙ
+(Gulrajani et al. 2017 advise against BatchNorm there).
 """
 
 import numpy as np      # its scalars, which are not to promote anything
@@ -217,7 +219,10 @@ def _weight(name, value):
 
 
 def check(D):
-    """Raise ConfigError if D ends in a Sigmoid: a penalty is on logits."""
-    layers = getattr(D, "layers", [])
-    if layers and isinstance(layers[-1], Sigmoid):
-        raise ConfigError("a penalty expected a D that gives logits, got one that ends in Sigmoid; leave that out")
+    """Raise ConfigError if D ends in a Sigmoid: losses and penalties are of logits, and take the sigmoid themselves."""
+    last = D
+    while getattr(last, "layers", None):
+        last = last.layers[-1]
+    if isinstance(last, Sigmoid):
+        raise ConfigError("expected a D that gives logits, got one that ends in Sigmoid; leave that out: losses and "
+                          "penalties take the sigmoid themselves")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tinygan import Sequential
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
-from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D,
-                            Reshape, Tanh)
+from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Fourier, LeakyReLU,
+                            MaxPool2D, Reshape, Tanh)
 from tinygan.ops.windows import geometry, parse_padding
 
 
@@ -87,6 +87,8 @@ x4 = np.ones((2, 4, 4, 3))
     (Dense(3, 2), np.ones((2, 3), int), DtypeError, "got int64; use x.astype('float32')"),
     (Conv2D(3, 2, 3), x4.astype("uint8"), DtypeError, "got uint8"),
     (LeakyReLU(), [[1.0, 2.0]], BackendError, "got list; use numpy.asarray"),
+    (Dense(3, 2), np.ones(3), ShapeError, "got (3,); give a batch, of one sample: x[None]"),
+    (Conv2D(3, 2, 3), x4[0], ShapeError, "got (4, 4, 3); give a batch, of one sample: x[None]"),
 ])
 def test_input_that_does_not_fit(layer, x, error, words):
     with pytest.raises(error) as caught:
@@ -104,6 +106,7 @@ def test_input_that_does_not_fit(layer, x, error, words):
     (lambda: Dropout(1.0), "below 1, got 1.0"), (lambda: LeakyReLU(-1), "got -1"),
     (lambda: BatchNorm(2, eps=0), "eps > 0"), (lambda: BatchNorm(-1), "got gamma of shape (-1,)"),
     (lambda: Dense(2.5, 2), "Dense expected sizes that are integers ≥ 1, got W of shape (2.5, 2)"),
+    (lambda: Reshape((-1, 4)), "integers ≥ 1, got (-1, 4)"), (lambda: Fourier(2.5), "integer ≥ 0, got 2.5"),
     (lambda: Conv2D(0, 2, 3), "got W of shape (3, 3, 0, 2)"), (lambda: Sequential(Dense(1, 1)), "a list of layers"),
 ])
 def test_options_that_make_no_sense(build, words):

@@ -10,7 +10,11 @@ from .base import Pointwise
 
 
 class LeakyReLU(Pointwise):
-    """y = x where x > 0, else slope·x.  f′ = 1 or slope (slope at 0), f″ = 0.  Maas et al. 2013."""
+    """y = x where x > 0, else slope·x.  f′ = 1 or slope (slope at 0), f″ = 0.  Maas et al. 2013.
+
+    After a layer with a bias, or BatchNorm, `Sequential` has that layer compute it (`forward_leaky`): who changes f
+    here changes `add_bias` and `normalize` in ops/ and kernels/ too, or writes a subclass, which runs as it is written.
+    """
 
     def __init__(self, slope=0.2):
         if not slope >= 0:

@@ -1,8 +1,10 @@
 """Fourier features: sines and cosines of the coordinates, beside the coordinates."""
 
 from math import pi
+from numbers import Integral
 
 from ..backend import array_module
+from ..errors import ConfigError
 from .base import Layer
 
 
@@ -18,6 +20,8 @@ class Fourier(Layer):
     """
 
     def __init__(self, octaves=4):
+        if not (isinstance(octaves, Integral) and octaves >= 0):
+            raise ConfigError(f"expected a number of octaves that is an integer ≥ 0, got {octaves!r}")
         self.omega = [pi * 2**k for k in range(octaves)]
         super().__init__()
 

@@ -1,8 +1,9 @@
 """Layers that only rearrange: their adjoint puts everything back."""
 
 import math
+from numbers import Integral
 
-from ..errors import ShapeError
+from ..errors import ConfigError, ShapeError
 from .base import Affine
 
 
@@ -10,7 +11,9 @@ class Reshape(Affine):
     """y[n] is x[n] with the shape given, in the same (row-major) order.  x (N, …) -> y (N, *shape)."""
 
     def __init__(self, shape):
-        self.shape = tuple(shape)
+        self.shape = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
+        if not all(isinstance(n, Integral) and n >= 1 for n in self.shape):
+            raise ConfigError(f"Reshape expected sizes that are integers ≥ 1, got {shape!r}; write each of them out")
         super().__init__()
 
     def prepare(self, x, train, rng):

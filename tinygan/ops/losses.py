@@ -23,6 +23,7 @@ def bce(p, target):
     """Cross-entropy of probabilities.
 
     p (N, …) in [0, 1], float; target: a number in [0, 1] or an array of p's shape -> loss (0-d), dp (N, …).
+    The range of p is not checked, as that would wait for the device; for logits there is bce_with_logits.
     Raises ShapeError when target has another shape: broadcasting (N,) against (N, 1) would pair all with all.
     """
     target = _target("p", p, target)
