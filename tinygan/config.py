@@ -81,6 +81,8 @@ class Config:
         if len(samples) == 3 and self.model in flat:
             raise ConfigError(f"model {self.model!r} expected data of 2-D points (ring, grid), got {self.data!r}; use "
                               f"another model: {', '.join(n for n in models.names if n not in flat)}")
+        if len(samples) == 1 and self.augment:
+            raise ConfigError(f"expected images to augment, got points, {self.data!r}; leave out augment")
         self.batch = self.batch or recipe.batch
         if self.batch % self.pack:
             raise ConfigError(f"expected a batch that is a multiple of the pack of {self.pack}, got {self.batch}; "
@@ -107,6 +109,9 @@ def source(config):
     if config.data in data.streams:
         images, shape, labels = data.stream(config.data), (2,), None
     else:
+        if (config.image_size, config.colour) != (28, False) and not str(config.data).startswith("images:"):
+            raise ConfigError(f"expected a folder of pictures (images:FOLDER) to be resized or to keep its colour, got "
+                              f"{config.data!r}, which is taken as it is; leave out image_size and colour")
         images, labels = data.load(config.data, config.image_size, config.colour)
         shape = images.shape[1:]
     if not config.conditional:
