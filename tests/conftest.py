@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+for name in ("TINYGAN_KERNELS", "TINYGAN_TF32", "TINYGAN_DATA"):
+    os.environ.pop(name, None)      # what a user has set for runs is not for tests
 sys.path.insert(0, str(Path(__file__).parent))
 
 import hypothesis   # noqa: E402

@@ -37,7 +37,9 @@ def test_says_which_kernels_the_products_run_on():
 
 def test_a_layer_takes_all_of_its_pass():
     for build, shape in bench.LAYERS.values():
-        bench._layer(build, shape, 2, "numpy")()
+        dx, grads = bench._layer(build, shape, 2, "numpy")()
+        assert dx.shape == (2, *shape) and abs(dx).max() > 0
+        assert list(grads) == [f"0.{name}" for name in build().params] and all(abs(g).max() > 0 for g in grads.values())
 
 
 def test_the_table_says_where_the_two_cross():

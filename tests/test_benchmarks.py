@@ -30,8 +30,9 @@ def test_stacked_digits():
 
 def test_options_of_the_digits_are_those_of_a_run():
     from tinygan.config import from_options
+    from tinygan.models import get
     for options in _load("learning").DIGITS.values():
-        assert from_options(options).resolve((28, 28, 1))
+        assert from_options(options).resolve((28, 28, 1)).build is get(options["model"]).build
 
 
 def test_the_best_recipe_is_the_command_in_the_readme(tmp_path, monkeypatch):

@@ -121,6 +121,7 @@ def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
     command = [sys.executable, "-m", "tinygan", "train"]
     process = subprocess.Popen([*command, *options, "--out", str(tmp_path / "r")], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "r/checkpoint.npz").exists():
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -233,6 +234,29 @@ def test_two_runs_in_one_folder(tmp_path):
         holder.kill()
         holder.communicate()
     run.resume(tmp_path / "r", quiet=True)                                  # the lock died with its process
+
+
+def test_two_runs_that_begin_in_one_folder(tmp_path, monkeypatch):
+    """Both have seen that it is empty; the one that writes its options first has it."""
+    late, atomic = run.Run(Config(**PLAIN)), files.atomic
+
+    def beaten(path, *args, **options):
+        path.write_text("another's")
+        return atomic(path, *args, **options)
+    monkeypatch.setattr(run, "atomic", beaten)
+    with pytest.raises(ConfigError, match="has content"):
+        late.open(tmp_path / "r")
+    assert [p.name for p in (tmp_path / "r").iterdir()] == ["config.json"]
+    assert (tmp_path / "r/config.json").read_text() == "another's"
+
+
+def test_killed_before_its_first_checkpoint(tmp_path):
+    run.train(tmp_path / "whole", quiet=True, **PLAIN)
+    run.Run(Config(**PLAIN)).open(tmp_path / "r")
+    (tmp_path / "r/.checkpoint.npz.0a1b2c3d.tmp").write_bytes(b"half")     # of a writer that was killed
+    run.resume(tmp_path / "r", quiet=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "r")
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == sorted(p.name for p in (tmp_path / "whole").iterdir())
 
 
 def test_resume_takes_no_other_option_and_config_takes_them(tmp_path, capsys):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan import cli, run
+from tinygan import cli, data, report, run
 from tinygan.data import idx
 from tinygan.errors import ConfigError
 
@@ -133,6 +133,12 @@ def _bad(here):
         ("train --average 1", "averaging decay"), ("train --augment flip", "got 'flip'"),
         ("train --dropout 1", "dropout rate"), ("train --model mlp --dropout 0.1", "unknown option 'dropout' of this"),
         ("train --data ring --model mixture --augment cutout", "expected images to augment, got points, 'ring'"),
+        ("train --tf32", "expected backend cupy to round"), ("train --augment=", "augment to be text, got nothing"),
+        ("train --lr 1 --g-lr 1 --d-lr 1", "got all three"), ("report gone -n 0 --held-out idx:x", "leave out one of"),
+        ("sample gone --out=", "--out to name a place"), ("bench --out=", "--out to name a place"),
+        ("bench --profile --batches 4,8", "--profile with --model and one of --batches alone"),
+        ("bench --profile --seconds 1", "--profile with"), ("bench --profile --out b", "--profile with"),
+        ("train --resume broken/config.json", "is the path right"), ("compare r taken", "config.json of a run at"),
         ("train --image-size 64", "got 'mnist5k', which is taken as it is"), ("train --colour", "(images:FOLDER)"),
         ("train --ste 3", "unrecognized arguments: --ste 3; see tinygan train --help"), ("", "COMMAND"),
         ("sample gone", "make one with: tinygan train --out gone"),
@@ -229,3 +235,53 @@ def test_it_trains_on_the_bundled_digits(here):
     assert samples.mean() < -0.1            # it began at 0; the digits are at −0.74
     centre, border = samples[:, 8:20, 8:20].mean(), samples[:, [0, 1, -2, -1]].mean()
     assert centre > border + 0.3            # ink in the middle, none at the border
+
+
+SHORT = "--model mlp --width 0.05 --batch 50 --steps 2 --quiet --no-report".split()
+
+
+def test_options_of_a_config_can_be_taken_back(here):
+    assert tinygan("train", *SHORT, "--spectral", "--penalty", "r1", "--gamma", 2, "--clip", 0.1, "--out", "a") == 0
+    assert tinygan("train", "--config", "a/config.json", "--no-spectral", "--penalty", "none", "--gamma", "none",
+                   "--clip", "none", "--quiet", "--no-report", "--out", "b") == 0
+    assert tinygan("train", *SHORT, "--out", "c") == 0
+    assert (here / "b/config.json").read_text() == (here / "c/config.json").read_text()
+    assert (here / "b/weights.npz").read_bytes() == (here / "c/weights.npz").read_bytes()
+
+
+def test_a_run_knows_its_data_from_anywhere(here, monkeypatch):
+    images, labels = data.load("mnist5k")
+    np.savez(here / "mine.npz", images=images[:300], labels=labels[:300])
+    assert tinygan("train", *SHORT, "--data", "mine.npz", "--out", "r") == 0
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    assert tinygan("report", "../r", "-n", 0) == 0
+    with pytest.raises(ConfigError, match="held-out images that the run has not seen"):
+        run.evaluate("../r", n=50, held_out=str(here / "mine.npz"))
+
+
+def test_classes_are_counted_from_0(here):
+    np.savez(here / "gaps.npz", images=np.zeros((60, 28, 28), np.uint8), labels=np.arange(60) * 1000)
+    with pytest.raises(ConfigError, match="no more classes than the 60 samples in .*, got one of 59000"):
+        run.train(model="mlp", data="gaps.npz", conditional=True, batch=20, steps=1)
+
+
+def test_streams_that_are_closed(here):
+    """As by `2>&-` in a shell."""
+    code = ("import sys; sys.stdout = sys.stderr = None; from tinygan import cli; "
+            f"sys.exit(cli.main(['train', *{SHORT}, '--out', 'r']))")
+    assert subprocess.run([sys.executable, "-c", code], cwd=here).returncode == 0
+    assert (here / "r/weights.npz").exists()
+
+
+def test_comparing_what_is_not_complete(here, capsys):
+    assert tinygan("train", *SHORT, "--out", "r") == 0
+    (here / "r/samples.png").write_bytes(b"no picture")
+    assert tinygan("compare", "r") == 2 and "expected the picture of a run at r/samples.png" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are letters elsewhere")
+def test_a_folder_whose_name_is_not_of_letters(here):
+    folder = here / os.fsdecode(b"r\xe9sum\xe9")
+    run.train(folder, quiet=True, model="mlp", width=0.05, batch=50, steps=2)
+    assert report.write(folder, n=0).exists()

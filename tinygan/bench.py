@@ -92,7 +92,8 @@ def _layer(build, shape, batch, name):
 
     def call():
         _, cache = net.forward(x)
-        net.backward(dy, cache, net.zero_grads())
+        grads = net.zero_grads()
+        return net.backward(dy, cache, grads), grads
     return call
 
 

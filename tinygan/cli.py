@@ -22,11 +22,13 @@ from .guards import Diverged
 
 def main(argv=None):
     """Entry point; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):   # a terminal without these letters shows "?", and nothing fails
-            stream.reconfigure(errors="replace")
-    args = _parser().parse_args(argv)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:      # closed by whoever called
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        if hasattr(getattr(sys, name), "reconfigure"):   # a terminal without these letters shows "?", nothing fails
+            getattr(sys, name).reconfigure(errors="replace")
     try:
+        args = _parser().parse_args(argv)
         return args.command(args) or 0
     except Diverged as error:
         print(f"tinygan: error: {error}", file=sys.stderr)
@@ -130,7 +132,8 @@ def _add_train(commands):
   tinygan train --model dcgan --data idx:my/mnist      the full DCGAN on IDX files
   tinygan train --data ring --steps 5000               a mixture of 8 Gaussians
   tinygan train --resume my-run                        go on where it was stopped, to the same bits
-  tinygan train --config my-run/config.json --seed 1   the same again from another seed
+  tinygan train --config my-run/config.json --seed 1   the same again from another seed; --no-spectral, --penalty none
+                                                       and their like take an option of it back
   tinygan train --loss relativistic --penalty r1+r2 --gamma 1:0.1 --beta1 0 --average 0.999 --dropout 0""")
     add = train.add_argument
     add("--model", choices=models.names, metavar="NAME", help=f"{', '.join(models.names)}\n"
@@ -140,7 +143,8 @@ def _add_train(commands):
         "(default mnist5k; sets are looked for in the folder $TINYGAN_DATA first)")
     add("--image-size", type=_at_least(int, 1), metavar="N", help="pictures of a folder become N × N "
         "(default 28)")
-    add("--colour", action="store_true", help="pictures of a folder keep their colour")
+    flag = argparse.BooleanOptionalAction
+    add("--colour", action=flag, help="pictures of a folder keep their colour")
     add("--loss", metavar="NAME", help=", ".join(losses.names) + "\n(default non_saturating)")
     add("--smoothing", type=float, help="one-sided label smoothing: real target 1 − this (default 0)")
     add("--latent", choices=latent.kinds, metavar="KIND", help=", ".join(latent.kinds))
@@ -165,16 +169,16 @@ def _add_train(commands):
     add("--g-penalty", type=float, metavar="λ", help="of λ·E‖∇ log D(x)‖² at x = G(z), for G (default 0)")
     add("--average", type=float, metavar="DECAY", help="sample from a moving average of G's weights")
     add("--noise-std", metavar="σ", help="instance noise on all that D sees: a number, or start:end")
-    add("--clip", type=_above(0), metavar="C", help="clip D's weights to [−C, C]")
+    add("--clip", type=_above(0, "none"), metavar="C", help="clip D's weights to [−C, C]")
     add("--augment", metavar="KINDS", help="what D sees is changed at random: some of translation,cutout,brightness")
     add("--pack", type=_at_least(int, 1), metavar="M", help="D judges M samples at once (default 1)")
-    add("--spectral", action="store_true", help="spectral normalisation in D")
-    add("--minibatch-std", action="store_true", help="D sees how much the samples of a batch differ")
+    add("--spectral", action=flag, help="spectral normalisation in D")
+    add("--minibatch-std", action=flag, help="D sees how much the samples of a batch differ")
     add("--dropout", type=float, metavar="RATE", help="after D's convolutions; 0: none (default 0.3)")
-    add("--conditional", action="store_true", help="on the labels of the data: G makes the class that it is asked for")
+    add("--conditional", action=flag, help="on the labels of the data: G makes the class that it is asked for")
     add("--backend", metavar="NAME", help="numpy or cupy (default numpy)")
-    add("--capture", action="store_true", help="replay the training step as a CUDA graph (cupy)")
-    add("--tf32", action="store_true", help="let the GPU round the factors of products to TF32: faster, 3 digits")
+    add("--capture", action=flag, help="replay the training step as a CUDA graph (cupy)")
+    add("--tf32", action=flag, help="let the GPU round the factors of products to TF32: faster, 3 digits")
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
     add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here win")
     add("--resume", metavar="RUN", help="go on with the run in this folder, with its own options")
@@ -215,11 +219,11 @@ def _add_bench(commands):
                        help=f"{', '.join(models.names)} (default dcgan)")
     bench.add_argument("--batches", type=_integers, metavar="N,N,…",
                        help="batch sizes (default 1,4,16,64,256,1024)")
-    bench.add_argument("--seconds", type=_above(0), default=0.3, help="how long to repeat each call (default 0.3)")
+    bench.add_argument("--seconds", type=_above(0), help="how long to repeat each call (default 0.3)")
     bench.add_argument("--no-layers", action="store_true", help="only whole training steps")
     bench.add_argument("--profile", action="store_true", help="take one training step on the CPU apart instead, at\n"
-                       "the last of the batch sizes (or 128)")
-    bench.add_argument("--out", metavar="FOLDER", default="bench",
+                       "the batch size given (or 128)")
+    bench.add_argument("--out", metavar="FOLDER",
                        help="where bench.json, .csv and .png go (default bench)")
     bench.set_defaults(command=_bench)
 
@@ -241,8 +245,10 @@ def _at_least(kind, least):
     return parse
 
 
-def _above(limit):
+def _above(limit, word=None):
     def parse(text):
+        if text == word:
+            return text
         value = float(text)
         if not limit < value < float("inf"):
             raise argparse.ArgumentTypeError(f"expected a number above {limit}, got {text}")
@@ -251,12 +257,19 @@ def _above(limit):
     return parse
 
 
+def _place(option, path):
+    """A path that names something: an empty one is a slip of the shell's."""
+    if path == "":
+        raise ConfigError(f"expected --{option} to name a place, got nothing; is a variable of the shell empty?")
+    return path
+
+
 def _train(args):
-    given = {name: value for name, value in vars(args).items() if name != "command"}
+    given = {name: None if value == "none" else value       # which takes back what --config says
+             for name, value in vars(args).items() if name != "command"}
     about = {name: given.pop(name, None) for name in ("resume", "config", "out", "quiet", "no_report", "lr")}
     for name in ("resume", "config", "out"):
-        if about[name] == "":
-            raise ConfigError(f"expected --{name} to name a place, got nothing; is a variable of the shell empty?")
+        _place(name, about[name])
     if about["resume"]:
         others = [*given, *(name for name in ("config", "out", "lr") if about[name] is not None)]
         if others:
@@ -265,6 +278,8 @@ def _train(args):
         run = runs.resume(about["resume"], about["quiet"])
     else:
         options = runs.read_config(about["config"])[0] if about["config"] else {}
+        if about["lr"] and {"g_lr", "d_lr"} <= set(given):
+            raise ConfigError("expected --lr, or --g-lr and --d-lr, got all three; leave --lr out")
         if about["lr"]:
             options |= {"g_lr": about["lr"], "d_lr": about["lr"]}
         options |= given
@@ -283,7 +298,7 @@ def _train(args):
 
 def _sample(args):
     seed = np.random.SeedSequence().entropy % 2**32 if args.seed is None else args.seed
-    out = Path(args.out or Path(args.run) / f"samples-n{args.n}-seed{seed}.png")
+    out = Path(_place("out", args.out) or Path(args.run) / f"samples-n{args.n}-seed{seed}.png")
     if out.suffix not in (".png", ".npy"):
         raise ConfigError(f"expected --out to end in .png or .npy, got {out}; name the file so")
     samples = runs.sample(args.run, args.n, seed, args.label)
@@ -303,6 +318,8 @@ def _evaluate(args):
 
 
 def _report(args):
+    if args.held_out and not args.n:
+        raise ConfigError(f"expected samples to compare with {args.held_out}, got -n 0; leave out one of the two")
     print(report.write(args.run, args.n, args.held_out))
 
 
@@ -339,16 +356,20 @@ def _column(quantity):
 
 def _bench(args):
     from . import bench
+    _place("out", args.out)
     if args.profile:
+        if args.seconds or args.out or args.no_layers or len(args.batches or ()) > 1:
+            raise ConfigError("expected --profile with --model and one of --batches alone, as it prints its table and "
+                              "leaves no files; leave out the others")
         print(bench.profile_table(bench.profile(args.model, args.batches[-1] if args.batches else 128)))
         return
     for name, value in bench.hardware().items():
         print(f"{name:<8} {value}")
     log = lambda row: print(f"  {row['what']}, batch {row['batch']}, {row['backend']}: {1e3 * row['median_s']:.3f} ms",
                             file=sys.stderr)
-    folder = Path(args.out)
+    folder = Path(args.out or "bench")
     folder.mkdir(parents=True, exist_ok=True)       # before minutes of measuring
-    results = bench.measure(args.model, args.batches or (1, 4, 16, 64, 256, 1024), seconds=args.seconds,
+    results = bench.measure(args.model, args.batches or (1, 4, 16, 64, 256, 1024), seconds=args.seconds or 0.3,
                             layers=not args.no_layers, log=log)
     print(bench.table(results))
     with atomic(folder / "bench.json", "w") as file:

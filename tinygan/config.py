@@ -53,6 +53,8 @@ class Config:
                  str: (str, "text"), object: ((int, float, str), "a number, or start:end")}
         for field in fields(self):
             value, (kind, word) = getattr(self, field.name), kinds[field.type]
+            if value == "":
+                raise ConfigError(f"expected {field.name} to be {word}, got nothing; leave it out")
             if value is not None and not (isinstance(value, kind) and isinstance(value, bool) <= (field.type is bool)):
                 raise ConfigError(f"expected {field.name} to be {word}, got {value!r}")
         for name in ("steps", "batch", "k", "m", "latent_dim", "seed", "pack", "image_size"):
@@ -122,6 +124,9 @@ def source(config):
     if labels.min() < 0:
         raise ConfigError(f"expected labels from 0 on in {config.data!r}, got {labels.min()}; number classes 0, 1, …")
     config.classes = int(labels.max()) + 1
+    if config.classes > len(labels):
+        raise ConfigError(f"expected labels 0, 1, … of no more classes than the {len(labels)} samples in "
+                          f"{config.data!r}, got one of {config.classes - 1}; number the classes from 0 on")
     return images, shape, labels
 
 

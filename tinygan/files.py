@@ -11,11 +11,12 @@ import numpy as np
 
 from .errors import ConfigError, DataError, MissingError
 
-DENSEST = 100   # how many times its size a file may unfold to: digits do about eight times, zeros a thousand
+DENSEST = 100   # how many times its size a file may unfold to: digits do about eight times, …
+DEFLATE = 1032  # … and nothing more than this: no deflated byte stands for more
 
 
 @contextmanager
-def atomic(path, mode="wb", previous=None):
+def atomic(path, mode="wb", previous=None, new=False):
     """Open a temporary file for writing; on leaving, it takes the place of `path`, or, after an error, is removed.
 
         with atomic("weights.npz") as file:
@@ -24,6 +25,7 @@ def atomic(path, mode="wb", previous=None):
     Whoever reads `path` sees the old content or the new one, never half of it. The temporary file lies in the
     same folder, since a rename is atomic only within a file system. Text is UTF-8.
     previous: a path under which the old content is kept; there is a whole file at `path` at every moment.
+    new: raise FileExistsError, and leave it alone, if there is a file by then.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -34,7 +36,11 @@ def atomic(path, mode="wb", previous=None):
             os.fsync(file.fileno())
         if previous and path.exists():
             _keep(path, Path(previous))
-        os.replace(temporary, path)
+        if new:
+            _link(temporary, path)
+            temporary.unlink()
+        else:
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -43,11 +49,25 @@ def atomic(path, mode="wb", previous=None):
 def _keep(path, previous):
     """A second name for the file at `path`, in the place of `previous`."""
     temporary = previous.with_name(f".{previous.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        os.link(path, temporary)
-    except OSError:                 # a file system without links
-        temporary.write_bytes(path.read_bytes())
+    _link(path, temporary)
     os.replace(temporary, previous)
+
+
+def _link(path, name):
+    """A second name for a file; FileExistsError if that name is taken."""
+    try:
+        os.link(path, name)
+    except FileExistsError:
+        raise
+    except OSError:                 # a file system without links
+        with open(name, "xb") as file:
+            file.write(path.read_bytes())
+
+
+def clean(folder):
+    """Remove the temporary files of writers that were killed; for whoever holds the folder."""
+    for path in Path(folder).glob(".*.????????.tmp"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -73,14 +93,14 @@ def _lock(file):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def read_npz(path, what="arrays"):
+def read_npz(path, what="arrays", densest=DENSEST):
     """All arrays of an .npz file: mapping name -> array. No pickle; no more memory than the file accounts for.
 
     Raises MissingError when there is no file, DataError, naming the file, for whatever is wrong with it: damage (each
-    member has a checksum), another format, objects, a member that unfolds to more than `DENSEST` times the file.
+    member has a checksum), another format, objects, a member that unfolds to more than `densest` times the file.
     """
     with _reading(path, what) as file, zipfile.ZipFile(file) as archive:
-        limit = DENSEST * os.fstat(file.fileno()).st_size
+        limit = densest * os.fstat(file.fileno()).st_size
         return {_name(info.filename): _member(archive, info, limit) for info in archive.infolist()}
 
 
@@ -96,7 +116,7 @@ def _reading(path, what):
     try:
         with open(path, "rb") as file:
             yield file
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise MissingError(f"expected {what} at {path}, got no file; is the path right, the run complete?") from None
     except IsADirectoryError:
         raise DataError(f"expected {what} at {path}, got a folder") from None

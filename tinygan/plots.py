@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image   # Pillow comes with matplotlib
 
+from .errors import MissingError
 from .files import atomic
 
 _BLUE, _ORANGE, _GREY = "#1f77b4", "#ff7f0e", "#999999"
@@ -152,8 +153,12 @@ def side_by_side(runs, path):
     axes = fig.subplots(3, len(runs), squeeze=False, sharey="row", gridspec_kw={"height_ratios": (2, 1, 1)})
     for column, (name, samples, log) in enumerate(runs):
         top, losses, outputs = axes[:, column]
-        with Image.open(samples) as picture:
-            top.imshow(np.asarray(picture.convert("RGB")))
+        try:
+            with Image.open(samples) as picture:
+                top.imshow(np.asarray(picture.convert("RGB")))
+        except (OSError, SyntaxError) as error:
+            raise MissingError(f"expected the picture of a run at {samples}, got {type(error).__name__}; is the run "
+                               f"complete? go on with it by --resume") from None
         top.set_title(name, fontsize=10)
         top.axis("off")
         for ax, keys in ((losses, ("d_loss", "g_loss")), (outputs, ("d_real", "d_fake"))):

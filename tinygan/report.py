@@ -65,8 +65,8 @@ def write(folder, n=2500, held_out=None):
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(folder.name)}</title>'
             f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
             + "\n".join(parts) + "</body></html>\n")
-    with atomic(folder / "report.html", "w") as file:
-        file.write(page)
+    with atomic(folder / "report.html") as file:
+        file.write(page.encode("utf-8", "replace"))     # a folder's name need not be of letters
     return folder / "report.html"
 
 

@@ -86,6 +86,9 @@ def evaluate(folder, n=2500, seed=0, held_out=None):
         return metrics.mixture(samples, real, points), metrics.mixture(real.sample(n, rng)[0], real, points)
     if held_out:
         unseen, reference = data.load(held_out, held_out=True)[0], real
+        if np.array_equal(unseen, real):
+            raise ConfigError(f"expected held-out images that the run has not seen, got {held_out!r}, on which it was "
+                              f"trained; leave out --held-out to compare one half of them with the other")
         unseen = unseen[rng.permutation(len(unseen))[:n]]
     else:
         order = rng.permutation(len(real))

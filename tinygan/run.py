@@ -21,8 +21,9 @@ import signal
 import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from tqdm import tqdm
 from . import __version__, backend, checkpoint, data, kernels, plots, processes
 from .config import Config, build, from_options, source
 from .errors import ConfigError, DataError
-from .files import atomic, locked
+from .files import atomic, clean, locked
 from .gan import steps_of
 from .guards import Guard
 from .results import evaluate, read_config, sample
@@ -70,6 +71,11 @@ def resume(folder, quiet=False):
     no longer the same; ConfigError while another process is at work there.
     """
     path = Path(folder) / "checkpoint.npz"
+    if not path.exists() and not checkpoint.previous(path).exists() and (Path(folder) / "config.json").exists():
+        run = Run(from_options(read_config(Path(folder) / "config.json")[0]))
+        run.folder = Path(folder)       # stopped before its first checkpoint: from the start
+        run.go(quiet)
+        return run
     arrays, meta = checkpoint.load_state(path, lambda text: print(f"tinygan: warning: {text}", file=sys.stderr))
     try:
         run = Run(from_options(meta["config"]))
@@ -88,7 +94,10 @@ class Run:
     def __init__(self, config):
         self.config = config
         backend.get(config.backend)
+        if config.tf32 and config.backend == "numpy":
+            raise ConfigError("expected backend cupy to round products to TF32, got numpy; leave tf32 out")
         kernels.tf32(config.tf32)
+        config.data = data.located(config.data)
         weights, training, shuffle = (np.random.default_rng(s)
                                       for s in np.random.SeedSequence(config.seed).spawn(3))
         self.source, shape, labels = source(config)
@@ -130,17 +139,26 @@ class Run:
         if not self.first:
             self.folder = None
             return
-        if out is None:
-            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{self.config.model}"
-            out = next(p for n in range(1, 1000)
-                       if not (p := Path("runs", name if n == 1 else f"{name}-{n}")).exists())
-        self.folder = Path(out)
+        self.folder = self._new_folder() if out is None else Path(out)
+        taken = ConfigError(f"expected a new or empty folder for the run, got {self.folder}, which has content; "
+                            f"name another one, or go on with it: --resume {self.folder}")
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ConfigError(f"expected a new or empty folder for the run, got {self.folder}, which has content; "
-                              f"name another one, or go on with it: --resume {self.folder}")
+            raise taken
         self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic(self.folder / "config.json", "w") as file:
-            json.dump({**asdict(self.config), "sample_shape": list(self.gan.D.input_shape)}, file, indent=2)
+        try:
+            with atomic(self.folder / "config.json", "w", new=True) as file:
+                json.dump({**asdict(self.config), "sample_shape": list(self.gan.D.input_shape)}, file, indent=2)
+        except FileExistsError:         # another run was a moment earlier
+            raise taken from None
+
+    def _new_folder(self):
+        """runs/<time>-<model>, made just now, with a number if there is one of that name."""
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{self.config.model}"
+        for n in count(1):
+            folder = Path("runs", name if n == 1 else f"{name}-{n}")
+            with suppress(FileExistsError):
+                folder.mkdir(parents=True)
+                return folder
 
     def go(self, quiet=False):
         """The training itself, with a look at the samples FRAMES times, and a checkpoint then and each minute."""
@@ -149,6 +167,8 @@ class Run:
         with lock, _interruptible() as interrupted, tqdm(
                 total=self.steps, initial=self.gan.steps, unit="step", disable=quiet or not self.first,
                 file=sys.stderr, dynamic_ncols=True, mininterval=0.1 if sys.stderr.isatty() else 10) as self.bar:
+            if self.first:
+                clean(self.folder)
             if not self.frames:
                 self.look()
                 self.save_state()

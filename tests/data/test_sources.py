@@ -86,6 +86,64 @@ def test_offline_it_says_what_to_do_and_leaves_nothing(mirrors, capsys):
     assert not (home / "run").exists() and not list((home / "cache/tinygan/mnist").iterdir())
 
 
+def test_half_a_set_is_fetched_again(mirrors):
+    home, files, _ = mirrors
+    (home / "one" / sets.TRAIN[0]).write_bytes(files[sets.TRAIN[0]])        # images, but no labels there yet
+    with pytest.raises(MissingError, match="labels"):
+        data.load("mnist")
+    (home / "one" / sets.TRAIN[1]).write_bytes(files[sets.TRAIN[1]])
+    assert data.load("mnist")[1].tolist() == LABELS.tolist()
+
+
+def test_a_user_without_a_home(home, monkeypatch):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.setattr(sets.Path, "home", nobody)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    with pytest.raises(MissingError, match="a user without a home; set XDG_CACHE_HOME"):
+        data.load("kmnist")
+    (home / "given/kmnist").mkdir(parents=True)
+    idx.write(home / "given/kmnist/train-images-idx3-ubyte", PIXELS)
+    monkeypatch.setenv("TINYGAN_DATA", str(home / "given"))
+    assert len(data.load("kmnist")[0]) == 30
+
+
+def test_what_was_trained_on_is_no_test(tmp_path):
+    idx.write(tmp_path / "train-images-idx3-ubyte", PIXELS)
+    with pytest.raises(MissingError, match="a file like t10k-images-idx3-ubyte"):
+        data.load(f"idx:{tmp_path}", held_out=True)
+    idx.write(tmp_path / "my-images-idx3-ubyte", PIXELS[:7])
+    assert len(data.load(f"idx:{tmp_path}", held_out=True)[0]) == 7
+
+
+def test_names_mean_the_same_from_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert data.located("idx:a/b") == f"idx:{tmp_path / 'a/b'}" and data.located("x.npy") == str(tmp_path / "x.npy")
+    assert data.located("images:~/p") == f"images:{tmp_path / 'me/p'}" and data.located("mnist5k") == "mnist5k"
+    _pictures(tmp_path / "me/p")
+    assert data.load("images:~/p")[0].shape == (3, 28, 28, 1)
+
+
+def test_pictures_stand_upright_and_folders_are_none(tmp_path):
+    pixels = np.zeros((20, 10, 3), np.uint8)
+    pixels[:10] = 255                                       # above white, below black, as the camera held it
+    exif = Image.Exif()
+    exif[0x0112] = 3                                        # and it was held upside down
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    (tmp_path / "thumbs.png").mkdir()
+    images, _ = data.load(f"images:{tmp_path}")
+    assert len(images) == 1 and images[0, 2].max() < -0.9 and images[0, -3].min() > 0.9
+
+
+def test_arrays_that_are_densely_packed(tmp_path):
+    x = np.zeros((400, 64, 64), np.uint8)
+    x[:, 20:30] = 255
+    np.savez_compressed(tmp_path / "x.npz", images=x)
+    assert x.nbytes > 200 * (tmp_path / "x.npz").stat().st_size
+    assert data.load(tmp_path / "x.npz")[0].shape == (400, 64, 64, 1)
+
+
 def test_where_it_is_looked_for_and_in_which_order(home, monkeypatch):
     def put(root, value):
         (root / "kmnist").mkdir(parents=True)

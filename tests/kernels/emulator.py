@@ -203,8 +203,10 @@ class MemoryPool:
     @contextmanager
     def using(cls, allocator):
         before, cls.allocator = cls.allocator, allocator
-        yield
-        cls.allocator = before
+        try:
+            yield
+        finally:
+            cls.allocator = before
 
 
 module.RawModule = RawModule

@@ -8,6 +8,8 @@
     ((5000, 28, 28, 1), (64, 28, 28, 1))
 """
 
+from pathlib import Path
+
 from ..errors import ConfigError, choose
 from . import sets
 from .batches import Batches, Stream
@@ -18,7 +20,8 @@ from .images import check, scale
 from .mixtures import Mixture, grid, ring
 from .stacked import Stacked
 
-__all__ = ["Batches", "Mixture", "Stacked", "Stream", "check", "grid", "load", "ring", "scale", "stream", "streams"]
+__all__ = ["Batches", "Mixture", "Stacked", "Stream", "check", "grid", "load", "located", "ring", "scale", "stream",
+           "streams"]
 
 HELP = ("mnist5k (bundled), mnist, fashion-mnist, kmnist, images:FOLDER of PNG or JPEG,\n"
         "idx:FOLDER, a .npy or .npz file, ring, grid")
@@ -34,6 +37,7 @@ def load(name, size=28, colour=False, held_out=False):
     two parts (those of `sets`, IDX files), the test images and not the training images. Raises ConfigError for another
     name, MissingError and DataError for files that are not there or damaged.
     """
+    name = located(name)
     kind, colon, path = str(name).partition(":")
     if kind == "idx" and path:
         return load_folder(path, held_out)
@@ -49,6 +53,18 @@ def load(name, size=28, colour=False, held_out=False):
         raise ConfigError(f"expected a set of images, got {name!r}, a mixture without end; choose data with images, or "
                           f"from Python call data.stream({name!r})")
     raise ConfigError(f"unknown data {name!r}; choose one of: {' '.join(HELP.split())}")
+
+
+def located(name):
+    """A data name whose path, if it has one, is whole: it means the same from another folder."""
+    kind, colon, path = str(name).partition(":")
+    if kind in ("idx", "images") and path:
+        return f"{kind}:{_whole(path)}"
+    return _whole(name) if str(name).endswith((".npy", ".npz")) else name
+
+
+def _whole(path):
+    return str(Path(path).expanduser().absolute())
 
 
 def stream(name):

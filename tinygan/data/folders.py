@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError   # Pillow comes with matplotlib
+from PIL import Image, ImageOps, UnidentifiedImageError   # Pillow comes with matplotlib
 
 from ..errors import ConfigError, DataError, MissingError
-from ..files import read_npy, read_npz
+from ..files import DEFLATE, read_npy, read_npz
 from .images import check, scale
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -15,10 +15,10 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 def load_pictures(folder, size=(28, 28), mode="grey"):
     """PNG and JPEG pictures of a folder: images (N, *size, C) float32 in [−1, 1], and labels (N,) int64 or None.
 
-    Each is cut to a square in its middle and resized; what is transparent shows white. mode: "grey" (C = 1) or "colour"
-    (C = 3). If the folder has
-    subfolders with pictures, and no pictures itself, each subfolder, in the order of names, is a label. Files are taken
-    in the order of their names; hidden ones are passed over. Raises MissingError or DataError, naming the file.
+    Each is turned upright, cut to a square in its middle and resized; what is transparent shows white. mode: "grey"
+    (C = 1) or "colour" (C = 3). If the folder has subfolders with pictures, and no pictures itself, each subfolder, in
+    the order of names, is a label. Files are taken in the order of their names; hidden ones are passed over. Raises
+    MissingError or DataError, naming the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -40,12 +40,14 @@ def load_pictures(folder, size=(28, 28), mode="grey"):
 
 
 def _pictures(folder):
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    return sorted(path for path in folder.iterdir()
+                  if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file())
 
 
 def _read(path, size, mode):
     try:
         with Image.open(path) as picture:
+            picture = ImageOps.exif_transpose(picture)      # upright, as cameras say
             if picture.mode in ("I", "I;16", "I;16B", "I;16L"):      # sixteen bits, of which Pillow keeps the lowest
                 picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
             if "A" in picture.getbands() or "transparency" in picture.info:
@@ -69,7 +71,7 @@ def load_array(path):
     path = Path(path)
     if path.suffix == ".npy":
         return _images(read_npy(path), path), None
-    arrays = read_npz(path, "arrays")
+    arrays = read_npz(path, "arrays", DEFLATE)
     only = next(iter(arrays)) if len(arrays) == 1 else None
     name = next((name for name in ("images", "x") if name in arrays), only)
     if name is None:

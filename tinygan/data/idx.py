@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, MissingError
-from ..files import atomic
+from ..files import DEFLATE, atomic
 from .images import scale
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_DEFLATE_LIMIT = 1032   # no deflated byte stands for more than this many
 _MAX_AXES = 32          # as many as every version of NumPy has
 _CHUNK = 1 << 20        # bytes read at a time
 
@@ -38,7 +37,7 @@ def read(path):
             if not zipped:
                 return _parse(path, file, size)
             with gzip.GzipFile(fileobj=file) as unzipped:
-                return _parse(path, unzipped, size * _DEFLATE_LIMIT)
+                return _parse(path, unzipped, size * DEFLATE)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingError(f"expected an IDX file at {path}, got none; check the path") from None
     except IsADirectoryError:
@@ -110,9 +109,9 @@ def write(path, array):
 def load_folder(folder, held_out=False):
     """MNIST-like images and labels from a folder: (N, H, W, C) float32 in [−1, 1], and (N,) int64 or None.
 
-    Takes train-images-idx3-ubyte before t10k-images-idx3-ubyte (held_out: the reverse; or any one *images*idx* file),
-    with . or - before idx3, .gz or not, and the labels that go with it: those with the same beginning, in either
-    spelling. Hidden files are passed over. Raises MissingError, DataError.
+    Takes train-images-idx3-ubyte before t10k-images-idx3-ubyte, or any one *images*idx* file (held_out: t10k first, and
+    never train), with . or - before idx3, .gz or not, and the labels that go with it: those with the same beginning, in
+    either spelling. Hidden files are passed over. Raises MissingError, DataError.
     """
     folder, first = Path(folder), "t10k" if held_out else "train"
     if not folder.is_dir():
@@ -121,9 +120,11 @@ def load_folder(folder, held_out=False):
     names = sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
     found = sorted((name for name in names if "images" in name and "idx" in name),
                    key=lambda name: not name.startswith(first))     # stable: these first, then by name
+    if held_out:        # what was trained on is no test
+        found = [name for name in found if not name.startswith("train")]
     if not found:
-        raise MissingError(f"expected a file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz in {folder}, "
-                           f"got {', '.join(names[:5]) or 'an empty folder'}; put MNIST's files there")
+        raise MissingError(f"expected a file like {first}-images-idx3-ubyte or {first}-images-idx3-ubyte.gz in "
+                           f"{folder}, got {', '.join(names[:5]) or 'an empty folder'}; put MNIST's files there")
     pixels = read(folder / found[0])
     try:
         images = scale(pixels)

@@ -72,22 +72,27 @@ def load(name, held_out=False):
 
 def places(name):
     """The folders where a set may lie, in the order in which they are looked at."""
-    given = os.environ.get("TINYGAN_DATA")
-    roots = ([Path(given)] if given else []) + [SYSTEM, cache()]
-    return [root / name for root in roots]
+    if os.environ.get("TINYGAN_DATA"):
+        yield Path(os.environ["TINYGAN_DATA"]) / name
+    yield SYSTEM / name
+    yield cache() / name
 
 
 def cache():
-    """The folder for what has been fetched."""
+    """The folder for what has been fetched; MissingError where nobody says which."""
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "tinygan"
+    try:
+        return (Path(home) if home else Path.home() / ".cache") / "tinygan"
+    except RuntimeError:
+        raise MissingError("expected a folder to keep data sets in, got a user without a home; set XDG_CACHE_HOME, or "
+                           "put the files into a folder and name that by TINYGAN_DATA") from None
 
 
 def fetch(name, files=TRAIN):
     """Bring the files of a set into the cache, each whole and checked or not at all; returns the folder."""
     source, folder = choose("data set", name, SETS), cache() / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
+    for file in reversed(files):        # labels first: where images are found, nothing is missing
         if not (folder / file).exists():
             _fetch(name, file, source, folder)
     return folder
