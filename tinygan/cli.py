@@ -265,8 +265,10 @@ def _place(option, path):
 
 
 def _train(args):
-    given = {name: None if value == "none" else value       # which takes back what --config says
-             for name, value in vars(args).items() if name != "command"}
+    given = {name: value for name, value in vars(args).items() if name != "command"}
+    for name in ("penalty", "gamma", "noise_std", "clip", "augment"):
+        if given.get(name) == "none":       # takes back what --config says
+            given[name] = None
     about = {name: given.pop(name, None) for name in ("resume", "config", "out", "quiet", "no_report", "lr")}
     for name in ("resume", "config", "out"):
         _place(name, about[name])
