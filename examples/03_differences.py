@@ -9,9 +9,10 @@ f′(0) = ⟨g, r⟩. The quotients that should say so are wrong in two ways, by
     central       (f(h) − f(−h))/2h                                   f‴h²/6 + ε/h
     five points   (8(f(h) − f(−h)) − (f(2h) − f(−2h)))/12h            f⁽⁵⁾h⁴/30 + ε/h
 
-where ε is the rounding of f, 1e-16 in float64 and 1e-7 in float32. The least error lies where the two meet: near
-√ε, ε^⅔ and ε^⅘. So a float32 quotient cannot tell a right gradient from one that is wrong by a thousandth part of a
-percent, and five points in float64 tell it from one that is wrong by 1e-12: `tinygan.gradcheck` asks for 1e-8.
+where ε is the rounding of f, 1e-16 in float64 and 1e-7 in float32. The error is least where the two meet, at h near
+√ε, ε^⅓ and ε^⅕, and is there about √ε, ε^⅔ and ε^⅘. So a float32 quotient cannot tell a right gradient from one that
+is wrong by a thousandth part of a percent, and five points in float64 tell it from one that is wrong by 1e-12:
+`tinygan.gradcheck` asks for 1e-8.
 Source of the rules and their errors: Abramowitz & Stegun 1964, 25.3.
 """
 

@@ -1,5 +1,7 @@
 """Files are whole or not there; weights survive the round trip and refuse strangers."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,21 @@ def test_atomic_replaces_or_leaves(tmp_path):
         file.write("two")
         raise RuntimeError
     assert path.read_text() == "one" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_takes_nobody_s_place(tmp_path, monkeypatch, links):
+    path = tmp_path / "a.txt"
+    if not links:
+        monkeypatch.delattr(os, "link", raising=False)
+    with atomic(path, "w", new=True) as file:
+        file.write("one")
+    with pytest.raises(FileExistsError), atomic(path, "w", new=True) as file:
+        file.write("two")
+    with atomic(path, "w", previous=tmp_path / "b.txt") as file:
+        file.write("three")
+    assert path.read_text() == "three" and (tmp_path / "b.txt").read_text() == "one"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "b.txt"]
 
 
 def test_weights_round_trip(tmp_path, xb):

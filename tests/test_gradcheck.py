@@ -522,3 +522,37 @@ def test_what_cannot_be_checked_is_said():
             gradcheck.check_loss(loss, np.ones(3))
     with pytest.raises(NotImplementedError, match="Half does not define d1"):
         gradcheck.check_layer(type("Half", (Pointwise,), {"f": lambda self, x: x})(), x_of((2, 2)))
+
+
+def test_other_passes_stay_where_the_user_is():
+    class Arccosh(Pointwise):
+        def f(self, x):
+            if (x < 1).any():
+                raise ValueError("outside")
+            return np.arccosh(x)
+
+        def d1(self, t, x, y):
+            return t / np.sqrt(x * x - 1)
+
+        def d2(self, t, x, y):
+            return -t * x / (x * x - 1)**1.5
+
+    class Root(Layer):                  # y = √a·x
+        def __init__(self):
+            super().__init__(a=(1,))
+
+        def draw(self, rng):
+            return {"a": np.array([0.05])}
+
+        def forward(self, x, train=True, rng=None):
+            return np.sqrt(self.param("a", x)) * x, x
+
+        def backward(self, dy, x, grads=None):
+            root = np.sqrt(self.param("a", x))
+            if grads is not None:
+                grads["a"] += (dy * x).sum() / (2 * root)
+            return dy * root
+    x = np.random.default_rng(0).uniform(1.3, 2, (4, 3))
+    gradcheck.check_layer(Arccosh(), x).raise_if_wrong()
+    for seed in range(50):
+        gradcheck.check_backward(Root(), x, rng=seed).raise_if_wrong()

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tinygan import Sequential, backend, gradcheck, models
+from tinygan import GAN, Sequential, backend, gradcheck, models
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
 from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, SpectralNorm, Tanh
 
@@ -287,3 +287,28 @@ def test_a_layer_made_of_others_is_copied_whole():
     assert new.layers[0].scale == 0.5 and new.layers[0].body is new.layers[0].layers[0]
     np.testing.assert_array_equal(new.layers[0].forward(x)[0], x)       # its body has the copy's weights
     assert (net.layers[0].forward(x)[0] != x).all()
+
+
+def test_copies_of_networks_that_name_their_parts():
+    net = Sequential([Sequential([Dense(3, 4), Tanh()]), Dense(4, 1)], rng=0)
+    net.me, net.head, net.hook, net.xp, net.table = net, net.layers[0].layers[0], net.forward, np, {"a": np.ones(2)}
+    new = net.copy()
+    assert new.me is new and new.head is new.layers[0].layers[0] and new.xp is np
+    assert new.hook.__self__ is new and new.table["a"] is not net.table["a"]
+    new.theta = 0.0
+    assert not new.head.params["W"].any() and net.head.params["W"].any()
+    gradcheck.check_layer(net, np.random.default_rng(0).standard_normal((2, 3))).raise_if_wrong()
+
+
+def test_parts_that_nobody_would_train():
+    class Beside(Sequential):
+        def __init__(self, parts):
+            super().__init__([Dense(3, 3)], rng=0)
+            self.parts = parts
+    G, D = models.points(rng=0, width=0.05)
+    for parts in (Dense(3, 2), [Dense(3, 2)], {"a": Dense(3, 2)}):
+        with pytest.raises(ConfigError, match="Beside holds Dense.* none of its own"):
+            Sequential([Beside(parts)])
+        with pytest.raises(ConfigError, match="Beside holds Dense"):
+            GAN(G, Beside(parts))
+    Sequential([Beside(np.ones(3))]), Sequential([Beside(Tanh())])

@@ -259,6 +259,22 @@ def test_killed_before_its_first_checkpoint(tmp_path):
     assert sorted(p.name for p in (tmp_path / "r").iterdir()) == sorted(p.name for p in (tmp_path / "whole").iterdir())
 
 
+def test_checkpoints_that_are_gone_are_missed(finished, tmp_path):
+    for name in ("config.json", "weights.npz", "log.csv"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    with pytest.raises(MissingError, match="a checkpoint"):
+        run.resume(tmp_path, quiet=True)            # what was trained is not begun anew
+
+
+def test_only_its_own_leavings_are_removed(tmp_path):
+    names = [".notes.december.tmp", ".weights.npz.0a1b2c3d.tmp", ".report.html.0a1b2c3d.tmp",
+             ".samples-n64.png.0a1b2c3d.tmp"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    files.clean(tmp_path, run.FILES)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(set(names) - {".weights.npz.0a1b2c3d.tmp"})
+
+
 def test_resume_takes_no_other_option_and_config_takes_them(tmp_path, capsys):
     run.train(tmp_path / "a", quiet=True, **PLAIN)
     assert cli.main(["train", "--resume", str(tmp_path / "a"), "--g-lr", "1"]) == 2

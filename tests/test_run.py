@@ -249,6 +249,48 @@ def test_options_of_a_config_can_be_taken_back(here):
     assert (here / "b/weights.npz").read_bytes() == (here / "c/weights.npz").read_bytes()
 
 
+def test_words_that_are_names_elsewhere(here, capsys):
+    assert tinygan("train", *SHORT, "--out", "none") == 0 and (here / "none/weights.npz").exists()
+    assert tinygan("train", "--resume", "gone") == 2 and tinygan("train", *SHORT, "--data", "none") == 2
+    assert "unknown data 'none'" in capsys.readouterr().err
+    assert tinygan("train", "--config", "none/config.json", "--steps", "none", "--epochs", "0.03", "--quiet",
+                   "--no-report", "--out", "b") == 0
+    assert len(read_log(here / "b")) == 3
+
+
+def test_labels_can_be_taken_back(here):
+    assert tinygan("train", *SHORT, "--conditional", "--out", "a") == 0
+    assert tinygan("train", "--config", "a/config.json", "--no-conditional", "--quiet", "--no-report", "--out",
+                   "b") == 0
+    assert run.read_config(here / "b/config.json")[0]["classes"] is None
+
+
+def test_a_way_to_runs_that_leads_nowhere(here, capsys):
+    (here / "runs").symlink_to(here / "gone")
+    assert tinygan("train", *SHORT) == 2 and "cannot use the file system" in capsys.readouterr().err
+
+
+def test_data_that_has_moved(here):
+    images, _ = data.load("mnist5k")
+    (here / "before").mkdir()
+    np.save(here / "before/x.npy", images[:300])
+    assert tinygan("train", *SHORT, "--data", "before/x.npy", "--out", "r") == 0
+    (here / "before").rename(here / "after")
+    assert tinygan("train", "--resume", "r", "--quiet", "--no-report") == 2
+    assert tinygan("train", "--resume", "r", "--data", "after/x.npy", "--quiet", "--no-report") == 0
+    assert run.read_config("r/config.json")[0]["data"] == str(here / "after/x.npy")
+    assert tinygan("report", "r", "-n", 0) == 0 and tinygan("train", "--resume", "r", "--quiet", "--no-report") == 0
+    np.save(here / "other.npy", images[300:600])
+    assert tinygan("train", "--resume", "r", "--data", "other.npy", "--quiet", "--no-report") == 2
+
+
+def test_options_without_effect_do_not_spoil_a_run_that_has_them(here):
+    assert tinygan("train", *SHORT, "--out", "r") == 0
+    config = json.loads((here / "r/config.json").read_text()) | {"image_size": 32, "colour": True, "tf32": True}
+    (here / "r/config.json").write_text(json.dumps(config))
+    assert tinygan("report", "r", "-n", 0) == 0 and run.evaluate("r", n=100)
+
+
 def test_a_run_knows_its_data_from_anywhere(here, monkeypatch):
     images, labels = data.load("mnist5k")
     np.savez(here / "mine.npz", images=images[:300], labels=labels[:300])

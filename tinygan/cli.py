@@ -149,8 +149,8 @@ def _add_train(commands):
     add("--smoothing", type=float, help="one-sided label smoothing: real target 1 − this (default 0)")
     add("--latent", choices=latent.kinds, metavar="KIND", help=", ".join(latent.kinds))
     add("--latent-dim", type=_at_least(int, 1), help="numbers in a latent vector (default: the model's, 100)")
-    add("--epochs", type=_above(0), help="passes over the data (default: the model's)")
-    add("--steps", type=_at_least(int, 1), help="stop after so many steps, if that comes first")
+    add("--epochs", type=_above(0, "none"), help="passes over the data (default: the model's)")
+    add("--steps", type=_at_least(int, 1, "none"), help="stop after so many steps, if that comes first")
     add("--batch", type=_at_least(int, 1), help="samples in a minibatch (default: the model's)")
     add("--lr", type=_above(0), help="learning rate of both networks (default: the model's)")
     add("--g-lr", type=_above(0), help="learning rate of G, in the place of --lr")
@@ -181,7 +181,8 @@ def _add_train(commands):
     add("--tf32", action=flag, help="let the GPU round the factors of products to TF32: faster, 3 digits")
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
     add("--config", metavar="FILE", help="take the options from the config.json of a run; those given here win")
-    add("--resume", metavar="RUN", help="go on with the run in this folder, with its own options")
+    add("--resume", metavar="RUN", help="go on with the run in this folder, with its own options\n"
+        "(and --data, if its data lies elsewhere by now)")
     add("--no-report", action="store_true", help="do not make report.html at the end")
     add("--quiet", action="store_true", help="no progress bar")
     train.set_defaults(command=_train)
@@ -235,8 +236,10 @@ def _integers(text):
 _integers.__name__ = "list of integers"     # argparse's word, as below
 
 
-def _at_least(kind, least):
+def _at_least(kind, least, word=None):
     def parse(text):
+        if text == word:
+            return text
         value = kind(text)
         if value < least:
             raise argparse.ArgumentTypeError(f"expected a number of at least {least}, got {text}")
@@ -266,18 +269,19 @@ def _place(option, path):
 
 def _train(args):
     given = {name: value for name, value in vars(args).items() if name != "command"}
-    for name in ("penalty", "gamma", "noise_std", "clip", "augment"):
+    for name in ("penalty", "gamma", "noise_std", "clip", "augment", "steps", "epochs"):
         if given.get(name) == "none":       # takes back what --config says
             given[name] = None
     about = {name: given.pop(name, None) for name in ("resume", "config", "out", "quiet", "no_report", "lr")}
     for name in ("resume", "config", "out"):
         _place(name, about[name])
     if about["resume"]:
+        moved = given.pop("data", None)
         others = [*given, *(name for name in ("config", "out", "lr") if about[name] is not None)]
         if others:
             raise ConfigError(f"--resume goes on with the run's own options, got --{others[0].replace('_', '-')} too; "
                               f"leave it out, or start a new run with --config {about['resume']}/config.json")
-        run = runs.resume(about["resume"], about["quiet"])
+        run = runs.resume(about["resume"], about["quiet"], moved)
     else:
         options = runs.read_config(about["config"])[0] if about["config"] else {}
         if about["lr"] and {"g_lr", "d_lr"} <= set(given):

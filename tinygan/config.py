@@ -65,7 +65,7 @@ class Config:
                 raise ConfigError(f"expected {name} to be an integer below 2³¹, got {value!r}")
         if self.gamma is not None and not self.penalty:
             raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, say, "
-                              f"or leave gamma out")
+                              f"or leave gamma out (--gamma none, if it is --config's)")
         for name, end in (("width", 1e4), ("epochs", 1e9), ("g_lr", float("inf")), ("d_lr", float("inf"))):
             value = getattr(self, name)
             if value is not None and not 0 < value < end:
@@ -103,6 +103,15 @@ def from_options(options):
     return Config(**options)
 
 
+def check_effect(config):
+    """Raise ConfigError for options of a new run that would do nothing."""
+    if (config.image_size, config.colour) != (28, False) and not str(config.data).startswith("images:"):
+        raise ConfigError(f"expected a folder of pictures (images:FOLDER) to be resized or to keep its colour, got "
+                          f"{config.data!r}, which is taken as it is; leave out image_size and colour")
+    if config.tf32 and config.backend == "numpy":
+        raise ConfigError("expected backend cupy to round products to TF32, got numpy; leave tf32 out")
+
+
 def source(config):
     """The data of a Config: images (N, H, W, C) or a Mixture, the shape of a sample, and labels (N,) or None.
 
@@ -111,12 +120,10 @@ def source(config):
     if config.data in data.streams:
         images, shape, labels = data.stream(config.data), (2,), None
     else:
-        if (config.image_size, config.colour) != (28, False) and not str(config.data).startswith("images:"):
-            raise ConfigError(f"expected a folder of pictures (images:FOLDER) to be resized or to keep its colour, got "
-                              f"{config.data!r}, which is taken as it is; leave out image_size and colour")
         images, labels = data.load(config.data, config.image_size, config.colour)
         shape = images.shape[1:]
     if not config.conditional:
+        config.classes = None
         return images, shape, None
     if labels is None:
         raise ConfigError(f"expected data with labels for a conditional game, got {config.data!r}, which has none; "

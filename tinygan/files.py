@@ -59,15 +59,20 @@ def _link(path, name):
         os.link(path, name)
     except FileExistsError:
         raise
-    except OSError:                 # a file system without links
+    except (OSError, AttributeError):       # a system without links
         with open(name, "xb") as file:
-            file.write(path.read_bytes())
+            try:
+                file.write(path.read_bytes())
+            except BaseException:
+                name.unlink()
+                raise
 
 
-def clean(folder):
-    """Remove the temporary files of writers that were killed; for whoever holds the folder."""
-    for path in Path(folder).glob(".*.????????.tmp"):
-        path.unlink(missing_ok=True)
+def clean(folder, names):
+    """Remove what writers of files of these names left when they were killed; for whoever alone writes them."""
+    for name in names:
+        for path in Path(folder).glob(f".{name}.????????.tmp"):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from . import backend, kernels, latent, losses, penalties
 from .capture import Captured
 from .errors import ConfigError, DataError
 from .layers import Conv2D, ConvTranspose2D, WithLabels
+from .layers.base import check_parts
 from .ops.init import generator
 from .optim import Adam, Average
 from .processes import Alone
@@ -80,6 +81,8 @@ class GAN:
         if gamma is not None and not isinstance(penalty, str):
             raise ConfigError(f"expected gamma beside the name of a penalty, got {gamma!r} with penalty {penalty!r}; "
                               f"give penalty=\"r1\", say, or leave gamma out")
+        for net in (G, D):
+            check_parts(net)
         self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
         if self.penalty or g_penalty or isinstance(self.loss, losses.Loss):
             penalties.check(D)

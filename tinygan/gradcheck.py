@@ -25,9 +25,9 @@ another (any direction is a valid test of a gradient; with these the signal stan
 A direction whose estimates disagree among themselves crosses a kink at every h and is drawn anew. If a
 direction fails, single elements are searched for the index to report.
 
-Parameters are checked a tenth of a normal draw away from where they are: at γ = 1 and b = 0 nobody sees that a
-rule forgot them. Between forward and the other maps another batch passes through the layer, as in a game: what a
-layer kept of the pass on itself is that of the wrong one. In float32 every map must give float32.
+Parameters are checked about a tenth away from where they are (a tenth of their size; of 1, at 0): at γ = 1 and b = 0
+nobody sees that a rule forgot them. Between forward and the other maps another batch passes through the layer, as in
+a game: what a layer kept of the pass on itself is that of the wrong one. In float32 every map must give float32.
 
 Give x of order 1 (steps are absolute), and not on a kink: at 0, ReLU has no derivative to compare with.
 
@@ -89,7 +89,8 @@ class _Point:
         self.args = {"x": x, "tx": self.normal(x.shape)}
         self.args.update(getattr(self.layer, "params", {}))
         for name in getattr(self.layer, "params", {}):      # γ = 1, b = 0 would hide that they were forgotten
-            self.args[name] += 0.1 * self.normal(self.args[name].shape)
+            array = self.args[name]
+            array += 0.1 * self.xp.where(array == 0, 1.0, array) * self.normal(array.shape)
         self.before = {name: array.copy() for name, array in self.args.items()}     # forward may change them already
         y, again = self.forward()[0], self.forward()[0]
         if not np.array_equal(*map(backend.asnumpy, (y, again)), equal_nan=True):
@@ -111,8 +112,9 @@ class _Point:
     def passed(self):
         """forward, and then another batch through the same layer, as in a game: a cache is that of its own pass."""
         result = self.forward()
-        with np.errstate(all="ignore"):
-            self.layer.forward(0.9 * self.args["x"][::-1], train=self.train, rng=np.random.default_rng(self.seed))
+        x = self.args["x"]
+        other = 0.75 * x + 0.25 * x.reshape(-1)[::-1].reshape(x.shape)      # no number beyond those of x
+        self.layer.forward(other, train=self.train, rng=np.random.default_rng(self.seed))
         return result
 
     def outputs(self):

@@ -1,6 +1,5 @@
 """A network: layers in a row, and the one vector θ of all their parameters."""
 
-import copy
 from math import prod
 
 import numpy as np   # the host-side assembly of θ
@@ -10,6 +9,8 @@ from .backend import dtype as as_dtype
 from .errors import BackendError, ConfigError, DtypeError, ShapeError
 from .layers.activations import LeakyReLU, ReLU
 from .layers.base import Layer, Pointwise, check_parts
+from .layers.labels import WithLabels
+from .layers.minibatch import Pack
 from .ops.init import generator
 
 
@@ -212,8 +213,7 @@ class Sequential(Layer):
 
     def copy(self, convert=None):
         new, layers = object.__new__(type(self)), [layer.copy(convert) for layer in self.layers]
-        memo = {id(old): layer for old, layer in zip(self.layers, layers)}      # another name of one stays that
-        new.__dict__.update(copy.deepcopy({k: v for k, v in vars(self).items() if k != "params"}, memo), owned=False)
+        new.__dict__.update(self._rest({id(self): new, **_twins(self.layers, layers)}), owned=False)
         for layer in layers:
             layer.owned = True
         new.bind((convert or (lambda array: array.copy()))(self.theta), self.params.shapes)
@@ -226,12 +226,13 @@ class Sequential(Layer):
     def table(self, input_shape=None):
         """The text that `summary` prints."""
         shape = input_shape or self.input_shape or (getattr(next(iter(self.layers), None), "n_in", None),)
-        x, layers, n = None, self.copy().layers, prod(getattr(layer, "m", 1) for layer in self.layers)
+        x, layers, n = None, self.copy().layers, prod(
+            layer.m for layer in self.layers if isinstance(layer, Pack))
         if None not in shape:       # a batch that fits: a whole pack, if D judges packs, and of class 0
             x = backend.get(backend.name_of(self.theta)).zeros((n, *shape), dtype=self.theta.dtype)
         rows = [("", "layer", "output", "parameters"), ("", "input", _shape(x), "")]
         for i, layer in enumerate(layers):
-            if hasattr(layer, "labels"):
+            if isinstance(layer, WithLabels):
                 layer.labels = np.zeros(n, int)
             x = x if x is None else layer.forward(x, train=False)[0]
             rows.append((str(i), repr(layer), _shape(x), f"{layer.params.vector.size:,}"))
@@ -244,6 +245,14 @@ class Sequential(Layer):
 
     def __repr__(self):
         return f"Sequential({len(self.layers)} layers, {self.theta.size:,} parameters)"
+
+
+def _twins(olds, news):
+    """id of each layer, nested ones too -> its copy: another name of a layer stays one."""
+    found = {}
+    for old, new in zip(olds, news):
+        found |= {id(old): new, **_twins(getattr(old, "layers", ()), getattr(new, "layers", ()))}
+    return found
 
 
 def _shape(x):

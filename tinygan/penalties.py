@@ -219,10 +219,10 @@ def _weight(name, value):
 
 
 def check(D):
-    """Raise ConfigError if D ends in a Sigmoid: losses and penalties are of logits, and take the sigmoid themselves."""
+    """Raise ConfigError if D ends in a Sigmoid: losses, penalties and the reported D(x) are of logits."""
     last = D
     while getattr(last, "layers", None):
         last = last.layers[-1]
     if isinstance(last, Sigmoid):
-        raise ConfigError("expected a D that gives logits, got one that ends in Sigmoid; leave that out: losses and "
-                          "penalties take the sigmoid themselves")
+        raise ConfigError("expected a D that gives logits, got one that ends in Sigmoid; leave that out: losses, "
+                          "penalties and the reported D(x) = σ(logit) are of logits")

@@ -30,7 +30,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__, backend, checkpoint, data, kernels, plots, processes
-from .config import Config, build, from_options, source
+from .config import Config, build, check_effect, from_options, source
 from .errors import ConfigError, DataError
 from .files import atomic, clean, locked
 from .gan import steps_of
@@ -40,6 +40,8 @@ from .results import evaluate, read_config, sample
 __all__ = ["Config", "Run", "evaluate", "from_options", "launch", "read_config", "resume", "sample",
            "train"]
 
+FILES = ("config.json", "log.csv", "samples.png", "progress.gif", "losses.png", "weights.npz", "checkpoint.npz",
+         "checkpoint.previous.npz")
 COLUMNS = ("step", "d_loss", "g_loss", "d_real", "d_fake")
 FRAMES = 40     # of progress.gif, over the whole run
 SAVE_EVERY = 60     # seconds between checkpoints, at most
@@ -57,33 +59,39 @@ def train(out=None, quiet=False, **options):
 
 def launch(config, out=None, quiet=False):
     """As `train`, from a Config; returns the Run with its log, its networks and whether it was interrupted."""
+    check_effect(config)
     run = Run(config)
     run.open(out)
     run.go(quiet)
     return run
 
 
-def resume(folder, quiet=False):
+def resume(folder, quiet=False, data=None):
     """Go on with the run in this folder from its last checkpoint, to the very bits of a run that was never stopped.
 
-    The bits are those of the same machine with as many threads. Returns the Run. On a damaged checkpoint it goes back
+    The bits are those of the same machine with as many threads. data: the name of the same data, if it lies elsewhere
+    by now; from then on it is the run's own. Returns the Run. On a damaged checkpoint it goes back
     to the one before and says so. Raises MissingError or DataError when there is none that can be read, or the data is
     no longer the same; ConfigError while another process is at work there.
     """
-    path = Path(folder) / "checkpoint.npz"
-    if not path.exists() and not checkpoint.previous(path).exists() and (Path(folder) / "config.json").exists():
-        run = Run(from_options(read_config(Path(folder) / "config.json")[0]))
-        run.folder = Path(folder)       # stopped before its first checkpoint: from the start
+    folder, moved = Path(folder), {} if data is None else {"data": data}
+    path = folder / "checkpoint.npz"
+    later = (path, checkpoint.previous(path), folder / "weights.npz")
+    if (folder / "config.json").exists() and not any(file.exists() for file in later):
+        run = Run(from_options(read_config(folder / "config.json")[0] | moved))
+        run.folder = folder             # stopped before its first checkpoint: from the start
         run.go(quiet)
         return run
     arrays, meta = checkpoint.load_state(path, lambda text: print(f"tinygan: warning: {text}", file=sys.stderr))
     try:
-        run = Run(from_options(meta["config"]))
+        run = Run(from_options(meta["config"] | moved))
     except (KeyError, TypeError, AttributeError, ConfigError) as error:
         raise DataError(f"expected the options of a run in {path}, got {' '.join(str(error).split())[:100]}; is it of "
                         f"another version?") from None
-    run.folder = Path(folder)
+    run.folder = folder
     run.restore(arrays, meta, path)
+    if moved and run.first:
+        run.save_config()
     run.go(quiet)       # even with no step left: it may have been killed before its last pictures were made
     return run
 
@@ -94,8 +102,6 @@ class Run:
     def __init__(self, config):
         self.config = config
         backend.get(config.backend)
-        if config.tf32 and config.backend == "numpy":
-            raise ConfigError("expected backend cupy to round products to TF32, got numpy; leave tf32 out")
         kernels.tf32(config.tf32)
         config.data = data.located(config.data)
         weights, training, shuffle = (np.random.default_rng(s)
@@ -136,9 +142,16 @@ class Run:
 
     def open(self, out):
         """Make the folder; refuse one that has something in it."""
-        if not self.first:
-            self.folder = None
-            return
+        self.folder, trouble = None, None
+        try:
+            if self.first:
+                self._open(out)
+        except (ConfigError, OSError) as error:
+            trouble = error
+        if self.processes.agree(trouble):       # or the others would wait for the first one for ever
+            raise trouble or ConfigError("the first process could not make the run's folder; see what it says")
+
+    def _open(self, out):
         self.folder = self._new_folder() if out is None else Path(out)
         taken = ConfigError(f"expected a new or empty folder for the run, got {self.folder}, which has content; "
                             f"name another one, or go on with it: --resume {self.folder}")
@@ -146,18 +159,23 @@ class Run:
             raise taken
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with atomic(self.folder / "config.json", "w", new=True) as file:
-                json.dump({**asdict(self.config), "sample_shape": list(self.gan.D.input_shape)}, file, indent=2)
+            self.save_config(new=True)
         except FileExistsError:         # another run was a moment earlier
             raise taken from None
+
+    def save_config(self, new=False):
+        """Write config.json; new: FileExistsError if there is one."""
+        with atomic(self.folder / "config.json", "w", new=new) as file:
+            json.dump({**asdict(self.config), "sample_shape": list(self.gan.D.input_shape)}, file, indent=2)
 
     def _new_folder(self):
         """runs/<time>-<model>, made just now, with a number if there is one of that name."""
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{self.config.model}"
+        Path("runs").mkdir(exist_ok=True)
         for n in count(1):
             folder = Path("runs", name if n == 1 else f"{name}-{n}")
             with suppress(FileExistsError):
-                folder.mkdir(parents=True)
+                folder.mkdir()
                 return folder
 
     def go(self, quiet=False):
@@ -168,7 +186,7 @@ class Run:
                 total=self.steps, initial=self.gan.steps, unit="step", disable=quiet or not self.first,
                 file=sys.stderr, dynamic_ncols=True, mininterval=0.1 if sys.stderr.isatty() else 10) as self.bar:
             if self.first:
-                clean(self.folder)
+                clean(self.folder, FILES)
             if not self.frames:
                 self.look()
                 self.save_state()

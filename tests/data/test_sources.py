@@ -134,6 +134,10 @@ def test_pictures_stand_upright_and_folders_are_none(tmp_path):
     (tmp_path / "thumbs.png").mkdir()
     images, _ = data.load(f"images:{tmp_path}")
     assert len(images) == 1 and images[0, 2].max() < -0.9 and images[0, -3].min() > 0.9
+    for i, exif in enumerate((b"Exif\0\0II*\0", b"Exif\0\0garbage")):      # which nobody can read
+        Image.fromarray(pixels).save(tmp_path / f"b{i}.png", exif=exif)
+    images, _ = data.load(f"images:{tmp_path}")
+    assert len(images) == 3 and (images[1:, 2] > 0.9).all()
 
 
 def test_arrays_that_are_densely_packed(tmp_path):

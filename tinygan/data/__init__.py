@@ -8,7 +8,7 @@
     ((5000, 28, 28, 1), (64, 28, 28, 1))
 """
 
-from pathlib import Path
+import os
 
 from ..errors import ConfigError, choose
 from . import sets
@@ -64,7 +64,7 @@ def located(name):
 
 
 def _whole(path):
-    return str(Path(path).expanduser().absolute())
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def stream(name):

@@ -1,5 +1,6 @@
 """One's own data: folders of pictures, and arrays in .npy and .npz files."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def _pictures(folder):
 def _read(path, size, mode):
     try:
         with Image.open(path) as picture:
-            picture = ImageOps.exif_transpose(picture)      # upright, as cameras say
+            picture = _upright(picture)
             if picture.mode in ("I", "I;16", "I;16B", "I;16L"):      # sixteen bits, of which Pillow keeps the lowest
                 picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
             if "A" in picture.getbands() or "transparency" in picture.info:
@@ -61,6 +62,14 @@ def _read(path, size, mode):
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"expected a PNG or JPEG picture in {path}, got {' '.join(str(error).split())[:80]}; remove it "
                         f"or save it anew") from None
+
+
+def _upright(picture):
+    """As the camera was held, if it has said so in a way that can be read."""
+    try:
+        return ImageOps.exif_transpose(picture)
+    except (struct.error, OSError, ValueError, SyntaxError, TypeError, KeyError):
+        return picture
 
 
 def load_array(path):

@@ -118,11 +118,15 @@ class Layer:
         """An independent copy; `convert` maps each array (parameters and state) to its copy."""
         convert = convert or (lambda array: array.copy())
         new = object.__new__(type(self))
-        rest = {k: v for k, v in vars(self).items() if k not in ("params", "state", "owned")}
-        new.__dict__.update(copy.deepcopy(rest), params=self.params, owned=False,
+        new.__dict__.update(self._rest({id(self): new}), params=self.params, owned=False,
                             state={name: convert(array) for name, array in self.state.items()})
         new.bind(convert(self.params.vector))
         return new
+
+    def _rest(self, memo):
+        """Copies of the other attributes. memo: of what is copied already, by its id."""
+        return {name: _copied(value, memo) for name, value in vars(self).items()
+                if name not in ("params", "state", "owned")}
 
     def __deepcopy__(self, memo):
         return self.copy()
@@ -166,13 +170,23 @@ class Layer:
         return f"{type(self).__name__}()"
 
 
+def _copied(value, memo):
+    try:
+        return copy.deepcopy(value, memo)
+    except TypeError:       # a module, a lock: there is one only
+        return value
+
+
 def check_parts(layer):
     """Raise ConfigError if the layer holds others whose parameters are not its own: nobody would train them."""
     attributes = vars(layer).values() if isinstance(layer, Layer) else ()
-    for part in chain(*(value if isinstance(value, (list, tuple)) else [value] for value in attributes)):
+    lists = (value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+             for value in attributes)
+    for part in chain(*lists):
         if isinstance(part, Layer) and len(part.params) and not _shared(part.params.vector, layer.params.vector):
             raise ConfigError(f"{type(layer).__name__} holds {part!r}, whose parameters are none of its own, so that "
-                              f"nobody would train them; derive it from Sequential, with all parts in its list")
+                              f"nobody would train them; derive it from Sequential, with all parts in its list, or "
+                              f"keep as arrays what is not to be trained")
 
 
 def _shared(a, b):
