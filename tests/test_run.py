@@ -280,6 +280,12 @@ def test_data_that_has_moved(here):
     assert tinygan("train", "--resume", "r", "--data", "after/x.npy", "--quiet", "--no-report") == 0
     assert run.read_config("r/config.json")[0]["data"] == str(here / "after/x.npy")
     assert tinygan("report", "r", "-n", 0) == 0 and tinygan("train", "--resume", "r", "--quiet", "--no-report") == 0
+    (here / "new").mkdir()              # stopped before its first checkpoint
+    (here / "new/config.json").write_text((here / "r/config.json").read_text())
+    (here / "after").rename(here / "later")
+    assert tinygan("train", "--resume", "new", "--data", "later/x.npy", "--quiet", "--no-report") == 0
+    assert run.read_config("new/config.json")[0]["data"] == str(here / "later/x.npy")
+    assert (here / "new/weights.npz").read_bytes() == (here / "r/weights.npz").read_bytes()
     np.save(here / "other.npy", images[300:600])
     assert tinygan("train", "--resume", "r", "--data", "other.npy", "--quiet", "--no-report") == 2
 

@@ -70,27 +70,27 @@ def resume(folder, quiet=False, data=None):
     """Go on with the run in this folder from its last checkpoint, to the very bits of a run that was never stopped.
 
     The bits are those of the same machine with as many threads. data: the name of the same data, if it lies elsewhere
-    by now; from then on it is the run's own. Returns the Run. On a damaged checkpoint it goes back
-    to the one before and says so. Raises MissingError or DataError when there is none that can be read, or the data is
-    no longer the same; ConfigError while another process is at work there.
+    by now; from then on it is the run's own. Returns the Run. On a damaged checkpoint it goes back to the one before
+    and says so; stopped before its first one, the run begins anew. Raises MissingError or DataError when there is none
+    that can be read, or the data is no longer the same; ConfigError while another process is at work there.
     """
-    folder, moved = Path(folder), {} if data is None else {"data": data}
-    path = folder / "checkpoint.npz"
-    later = (path, checkpoint.previous(path), folder / "weights.npz")
-    if (folder / "config.json").exists() and not any(file.exists() for file in later):
-        run = Run(from_options(read_config(folder / "config.json")[0] | moved))
-        run.folder = folder             # stopped before its first checkpoint: from the start
-        run.go(quiet)
-        return run
-    arrays, meta = checkpoint.load_state(path, lambda text: print(f"tinygan: warning: {text}", file=sys.stderr))
+    folder = Path(folder)
+    path, state = folder / "checkpoint.npz", None
+    if (folder / "config.json").exists() and not any(
+            file.exists() for file in (path, checkpoint.previous(path), folder / "weights.npz")):
+        options = read_config(folder / "config.json")[0]
+    else:
+        state = checkpoint.load_state(path, lambda text: print(f"tinygan: warning: {text}", file=sys.stderr))
+        options = state[1].get("config")
     try:
-        run = Run(from_options(meta["config"] | moved))
-    except (KeyError, TypeError, AttributeError, ConfigError) as error:
+        run = Run(from_options(options | ({} if data is None else {"data": data})))
+    except (TypeError, AttributeError, ConfigError) as error:
         raise DataError(f"expected the options of a run in {path}, got {' '.join(str(error).split())[:100]}; is it of "
                         f"another version?") from None
     run.folder = folder
-    run.restore(arrays, meta, path)
-    if moved and run.first:
+    if state:
+        run.restore(*state, path)
+    if data is not None and run.first:
         run.save_config()
     run.go(quiet)       # even with no step left: it may have been killed before its last pictures were made
     return run
