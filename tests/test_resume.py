@@ -223,12 +223,13 @@ def test_two_runs_in_one_folder(tmp_path):
     start(PLAIN, tmp_path / "r", 5)
     script = ("import sys, time; from tinygan.files import locked\n"
               "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)")
-    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "r/config.json")], stdout=subprocess.PIPE)
+    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "r")], stdout=subprocess.PIPE)
     try:
         assert holder.stdout.readline() == b"held\n"
         before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
-        with pytest.raises(ConfigError, match="another run is at work"):
-            run.resume(tmp_path / "r", quiet=True)
+        for data in (None, "mnist5k"):
+            with pytest.raises(ConfigError, match="another run is at work"):
+                run.resume(tmp_path / "r", quiet=True, data=data)
         assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before
     finally:
         holder.kill()

@@ -76,26 +76,25 @@ def clean(folder, names):
 
 
 @contextmanager
-def locked(path):
-    """Hold a file: a second process that tries gets a ConfigError. The lock ends with the process, in any way."""
-    with open(path, "rb") as file:
-        try:
-            _lock(file)
-        except OSError:
-            raise ConfigError(f"another run is at work in {Path(path).parent}; wait for it, or name another "
-                              f"folder") from None
-        yield
-
-
-def _lock(file):
+def locked(folder):
+    """Hold a folder: a second process that tries gets a ConfigError. The lock ends with the process, in any way."""
     try:
         import fcntl
-    except ImportError:             # Windows
+    except ImportError:             # Windows, where a folder is no file
         import msvcrt
-        file.seek(1 << 30)          # beyond its end, so that others can read it
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        handle = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT)
+        lock = lambda: msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        handle = os.open(folder, os.O_RDONLY)       # itself: files in it are replaced by others of their name
+        lock = lambda: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        try:
+            lock()
+        except OSError:
+            raise ConfigError(f"another run is at work in {folder}; wait for it, or name another folder") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_npz(path, what="arrays", densest=DENSEST):

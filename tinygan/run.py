@@ -90,8 +90,7 @@ def resume(folder, quiet=False, data=None):
     run.folder = folder
     if state:
         run.restore(*state, path)
-    if data is not None and run.first:
-        run.save_config()
+    run.moved = data is not None
     run.go(quiet)       # even with no step left: it may have been killed before its last pictures were made
     return run
 
@@ -125,7 +124,7 @@ class Run:
         self.gan.D.forward(self.gan.sample(z=self.z[:config.pack]), train=False)
         self.log, self.pending, self.frames = {name: [] for name in COLUMNS}, [], []
         self.guard = Guard(self.gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))
-        self.interrupted = False
+        self.interrupted = self.moved = False
 
     def _length(self, recipe):
         per_epoch, c = self.batches.steps_per_epoch, self.config
@@ -181,12 +180,14 @@ class Run:
     def go(self, quiet=False):
         """The training itself, with a look at the samples FRAMES times, and a checkpoint then and each minute."""
         self.every, self.saved = max(1, -(-self.steps // FRAMES)), time.monotonic()
-        lock = locked(self.folder / "config.json") if self.first else nullcontext()
+        lock = locked(self.folder) if self.first else nullcontext()
         with lock, _interruptible() as interrupted, tqdm(
                 total=self.steps, initial=self.gan.steps, unit="step", disable=quiet or not self.first,
                 file=sys.stderr, dynamic_ncols=True, mininterval=0.1 if sys.stderr.isatty() else 10) as self.bar:
             if self.first:
                 clean(self.folder, FILES)
+                if self.moved:
+                    self.save_config()
             if not self.frames:
                 self.look()
                 self.save_state()
