@@ -1,9 +1,7 @@
 """Which array module an array belongs to, and every crossing between host and device.
 
-The rule of the house is "follow the array": code that is handed an array x computes with
-`xp = array_module(x)`. Arrays are created from nothing and moved between backends only through this
-file, the only one that imports CuPy. Nothing here happens on its own: no hidden transfer, no hidden
-synchronisation.
+Code follows the array: given an array x it computes with `xp = array_module(x)`. Arrays move between backends only
+through this file, the only one that imports CuPy. There is no hidden transfer and no hidden synchronisation.
 """
 
 import importlib
@@ -18,7 +16,7 @@ from .errors import BackendError, DtypeError
 _MODULES = {"numpy": "numpy", "cupy": "cupy"}
 _DTYPES = ("float32", "float64")
 _checked = {}   # name -> module, of those found usable
-_recorder = None    # while a step is captured: what takes note of all that comes from the host (capture.py)
+_forbidden = None   # why no array may cross between host and device just now
 
 
 def register(name, module):
@@ -98,39 +96,29 @@ def to(x, name):
     here = name_of(x)
     if here == name:
         return x
-    if _recorder is not None:
-        raise BackendError(f"expected nothing to cross from {here!r} to {name!r} while a step is captured: the replays "
-                           f"would all use this one value; draw it inside backend.fresh")
+    if _forbidden:
+        raise BackendError(f"expected no copy from {here!r} to {name!r} {_forbidden}")
     host = x if here == "numpy" else get_loaded(here).asnumpy(x)
     return host if name == "numpy" else get(name).asarray(host)
 
 
-def fresh(draw, name):
-    """The host's array draw(), on the backend `name`: for what is new at every step, such as noise.
-
-    A captured step calls `draw` again before each replay. So all that differs from step to step and comes from the
-    host enters a step here or through `scalars`, and what counts the steps is inside `draw`.
-    """
-    return to(draw(), name) if _recorder is None else _recorder(draw)
-
-
-def scalars(draw, like):
-    """The numbers of the tuple draw(), new at every step: 0-d arrays beside `like`, of its dtype; on NumPy plain."""
-    name = name_of(like)
-    if name == "numpy":
-        return draw()
-    return tuple(fresh(lambda: np.array(draw(), like.dtype), name))
-
-
 @contextmanager
-def recording(recorder):
-    """Inside, `fresh` asks recorder(draw) for its array, and nothing else crosses between host and device."""
-    global _recorder
-    before, _recorder = _recorder, recorder
+def no_transfers(why):
+    """Inside, `to` raises BackendError in the place of a copy between host and device; why: the end of its message."""
+    global _forbidden
+    before, _forbidden = _forbidden, why
     try:
         yield
     finally:
-        _recorder = before
+        _forbidden = before
+
+
+def converted(layer, convert):
+    """A copy of a layer or network whose arrays, parameters and state, are convert(array)."""
+    new = layer.copy()
+    new.bind(convert(new.params.vector))
+    new.state = {name: convert(array) for name, array in new.state.items()}
+    return new
 
 
 def asnumpy(x):

@@ -35,6 +35,13 @@ class MissingError(TinyganError, FileNotFoundError):
     __str__ = Exception.__str__   # OSError would print its arguments as a tuple
 
 
+def check_all(*checks):
+    """Raise ConfigError("expected …") with the text of the first pair (condition, text) whose condition is false."""
+    for right, text in checks:
+        if not right:
+            raise ConfigError(f"expected {text}")
+
+
 def choose(kind, name, options):
     """Return options[name]; raise ConfigError that lists what there is.
 

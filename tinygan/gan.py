@@ -6,282 +6,165 @@
         for m steps (the paper has m = 1):                                      g_step
             sample fresh noise z;      step G down  g_loss(D(G(z)))
 
-D's update comes from one backward pass per batch, real and fake, into one gradient: one update on their sum.
-G's gradient passes through D without adding to any gradient of D (no `grads` is handed to D.backward).
-Parameters change only after every backward pass that reads them.
+D's gradient is the sum of one backward pass for each batch, real and fake; then one update. G's gradient passes through
+D without adding to any gradient of D (no `grads` is handed to D.backward).
 """
 
-from contextlib import nullcontext
-from itertools import count
+from itertools import islice
 from numbers import Integral
 
-from numpy import arange, asarray   # labels live on the host
-
-from . import backend, kernels, latent, losses, penalties
-from .capture import Captured
-from .errors import ConfigError, DataError
-from .layers import Conv2D, ConvTranspose2D, WithLabels
-from .layers.base import check_parts
-from .ops.init import generator
+from . import backend, losses, penalties
+from .errors import check_all
+from .layers.checks import check_parts
+from .layers.labels import with_classes
+from .losses import cotangent, logit
+from .ops.pointwise import sigmoid
+from .ops.random import latent as latent_rule, source
+from .ops.registry import executors
 from .optim import Adam, Average
-from .processes import Alone
 
 
 class GAN:
     """Two networks and the rules of their game.
 
-    >>> import numpy as np
-    >>> from tinygan import GAN, models
-    >>> G, D = models.mlp(rng=0)
-    >>> gan = GAN(G, D, rng=1)
-    >>> metrics = gan.step(np.zeros((16, 28, 28, 1), dtype="float32"))
+    >>> from tinygan import data, models
+    >>> gan = GAN(*models.mlp(rng=0), rng=1)
+    >>> metrics = gan.step(data.load("mnist5k")[0][:16])
     >>> sorted(metrics), gan.sample(3).shape
     (['d_fake', 'd_loss', 'd_real', 'g_loss'], (3, 28, 28, 1))
 
-    G            latent vectors (N, latent_dim) -> samples (N, …)
-    D            samples (N, …) -> logits (N, 1)
-    loss         a name of `losses.names` or a losses.Loss
-    g_opt, d_opt optimisers, one each; default Adam(2e-4, β₁ = 0.5)
-    latent       "normal", "uniform" or "truncated"; latent_dim: found from G's first layer if not given
-    k, m         discriminator steps and generator steps in one `step`
-    rng          seed or NumPy generator of the latent noise and of dropout
-
-    Against instability and collapse, each off by default:
+    G, D         networks: latent vectors (N, latent_dim) -> samples (N, …), samples -> logits (N, 1)
+    loss         a name of `losses.names` or a losses.Loss;  g_opt, d_opt: optimisers, default Adam(2e-4, β₁ = 0.5)
+    latent       "normal", "uniform", "truncated" or a rule (`ops.random.latent`);  latent_dim: by default G's input
+    k, m         steps of D and of G in one `step`;  rng: seed, NumPy generator or `ops.random.Source` of all random numbers
     penalty      a name such as "r1+r2", or a penalties.Penalty, for D;  gamma: its weight, a number or a schedule
-    g_penalty    λ of the generator's λ·E‖∇ₓ log D(x)‖² at x = G(z)
-    average      decay of a moving average of G's weights, which `sample` then uses
-    noise_std    instance noise: the standard deviation of Gaussian noise on all that D sees, a number or a schedule
-                 (Arjovsky & Bottou 2017; Sønderby et al. 2017)
+    g_penalty    λ of the generator's λ·E‖∇ₓ log D(x)‖² at x = G(z);  average: decay of an average of G, to sample from
+    noise_std    standard deviation of Gaussian noise on all that D sees, a number or a schedule (Sønderby et al. 2017)
     clip         limit c of D's weights, clipped to [−c, c] after each update (Arjovsky et al. 2017)
+    auxiliary    function (columns (N, q) of D's output on fakes after the first, the z (N, …) given to G) -> loss,
+                 gradient; both players descend it (as in Chen et al. 2016)
 
-    A conditional game: both networks begin with layers.WithLabels (`models` with classes=K). Then d_step, g_step and
-    step take the labels of their batch, and fakes are asked to be of the same classes as the real samples beside them.
-
-    processes    processes.Processes: this is one of several, each with its share of every batch (see `processes`)
-    capture      on CuPy: record the step as a CUDA graph and replay it (see `capture`)
-
-    `steps` counts the calls of `step`. Metrics are a dict of 0-d arrays, not yet read from the device:
-    d_loss, g_loss, d_real = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update.
+    A conditional game: both networks begin with layers.WithLabels (`models` with classes=K); steps take labels (N,), and
+    fakes are of the same classes. Metrics are a dict of 0-d arrays, not yet read from the device: d_loss, g_loss, d_real
+    = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update. A D that guesses has d_loss = 2 log 2 = 1.386.
     """
 
-    def __init__(self, G, D, loss="non_saturating", g_opt=None, d_opt=None, latent="normal", latent_dim=None,
-                 k=1, m=1, rng=None, penalty=None, gamma=None, g_penalty=0.0, average=0.0, noise_std=0.0, clip=None,
-                 processes=None, capture=False):
-        self.G, self.D, self.loss = G, D, losses.get(loss)
-        self.g_opt, self.d_opt = g_opt or Adam(), d_opt or Adam()
-        if self.g_opt is self.d_opt:
-            raise ConfigError("expected two optimisers, got the same one twice; each keeps the moments of one network")
-        for name, n in (("k", k), ("m", m)):
-            if not (isinstance(n, Integral) and n >= 1):
-                raise ConfigError(f"expected {name}, a number of steps, to be an integer ≥ 1, got {n!r}")
-        self.latent, self.latent_dim, self.k, self.m = latent, latent_dim or _latent_dim(G), k, m
-        self.processes = processes or Alone()
-        self.rng = generator(rng)
-        self.sample_rng, = self.rng.spawn(1)   # looking at samples does not change the training that follows
-        if gamma is not None and not isinstance(penalty, str):
-            raise ConfigError(f"expected gamma beside the name of a penalty, got {gamma!r} with penalty {penalty!r}; "
-                              f"give penalty=\"r1\", say, or leave gamma out")
-        for net in (G, D):
-            check_parts(net)
+    def __init__(self, G, D, loss="non_saturating", g_opt=None, d_opt=None, latent="normal", latent_dim=None, k=1, m=1,
+                 rng=None, penalty=None, gamma=None, g_penalty=0.0, average=0.0, noise_std=0.0, clip=None,
+                 auxiliary=None):
+        self.G, self.D, self.loss, self.auxiliary = G, D, losses.get(loss), auxiliary
+        self.g_opt, self.d_opt, self.rng = g_opt or Adam(), d_opt or Adam(), source(rng)
+        self.sample_rng = source(self.rng.generator.spawn(1)[0])    # so `sample` does not change the steps after it
+        self.k, self.m, self.noise_std, self.clip, self.steps = k, m, noise_std, clip, 0     # steps: calls of `step`
         self.penalty = penalties.Penalty(penalty, gamma) if isinstance(penalty, str) else penalty
+        self.g_penalty, self.average = float(g_penalty), Average(G, average) if average else None
+        self.classes, classes = (getattr(net.layers[0], "classes", 0) for net in (G, D))
+        given = (G.input_shape or [getattr(G.layers[0], "n_in", 0)])[0]
+        self.latent, self.latent_dim = latent_rule(latent), latent_dim or given - self.classes
+        check_all(
+            (self.g_opt is not self.d_opt, "two optimisers, got the same one twice; each keeps one network's moments"),
+            (all(isinstance(n, Integral) and n >= 1 for n in (k, m)), f"k and m as integers ≥ 1, got {k!r} and {m!r}"),
+            (gamma is None or isinstance(penalty, str), f"gamma beside the name of a penalty, got {penalty!r}"),
+            (0 <= g_penalty < float("inf") and (clip is None or clip > 0),
+             f"g_penalty ≥ 0 and clip > 0, got {g_penalty!r} and {clip!r}"),
+            (callable(noise_std) or noise_std >= 0, f"noise_std ≥ 0, or a schedule, got {noise_std!r}"),
+            (self.latent_dim > 0, "latent_dim, the size of z, as G does not tell it; give latent_dim"),
+            (self.classes == classes, f"WithLabels alike in both networks, got {self.classes} and {classes} classes"))
+        check_parts(G), check_parts(D), self.noise(1, self.sample_rng)      # a rule that does not work fails here
         if self.penalty or g_penalty or isinstance(self.loss, losses.Loss):
             penalties.check(D)
-        for name, value, ok in (("g_penalty", g_penalty, 0 <= g_penalty < float("inf")),
-                                ("clip", clip, clip is None or clip > 0),
-                                ("noise_std", noise_std, callable(noise_std) or noise_std >= 0)):
-            if not ok:
-                raise ConfigError(f"expected {name} {'> 0' if name == 'clip' else '≥ 0'}, got {value!r}")
-        self.g_penalty, self.noise_std, self.clip = float(g_penalty), noise_std, clip
-        self.average = Average(G, average) if average else None
-        self.backend, self.dtype = backend.name_of(G.theta), G.theta.dtype
-        # Convolutions do much that is no product: kernels share it out. Dense layers alone are left to BLAS's threads.
-        images = any(isinstance(layer, (Conv2D, ConvTranspose2D)) for net in (G, D) for layer in net.layers)
-        self._threads = kernels.alone if images and self.backend == "numpy" else nullcontext
-        self.classes = next((layer.classes for layer in _labelled(G)), 0)
-        if bool(self.classes) != bool(_labelled(D)):
-            raise ConfigError("expected WithLabels in both networks or in neither, got it in one; the other would not "
-                              "know what is asked for")
-        if capture and (self.processes.size > 1 or (self.classes and k > 1)):
-            raise ConfigError("expected one process, and k = 1 in a game with classes, to capture the step; a graph "
-                              "neither waits for other processes nor takes new labels half-way")
-        self._captured = capture and Captured(lambda *batches: self._rounds(batches, self._labels), self.backend)
-        self.steps = 0
-        self.noise(1, self.sample_rng)         # a wrong name fails here, not in the middle of a run
+
+    def now(self, value):
+        """The present value of a number or of a schedule, a function of the steps done so far."""
+        return float(value(self.steps)) if callable(value) else value
 
     def noise(self, n, rng=None):
         """n latent vectors (n, latent_dim) on G's backend, fresh at every call."""
-        if rng is not None:
-            return backend.to(latent.draw(self.latent, (n, self.latent_dim), rng, self.dtype), self.backend)
-        everybodys = (n * self.processes.size, self.latent_dim)
-        return backend.fresh(lambda: self.processes.share(latent.draw(self.latent, everybodys, self.rng, self.dtype)),
-                             self.backend)
+        theta, rng = self.G.theta, self.rng if rng is None else source(rng)
+        return rng.draw(lambda g, shape: self.latent(g, shape, theta.dtype), (n, self.latent_dim), theta)
 
-    def seen(self, x):
-        """x as D sees it: with instance noise, if there is any. The noise is a constant to every gradient."""
-        if not callable(self.noise_std) and not self.noise_std:
-            return x
-        everybodys = (len(x) * self.processes.size, *x.shape[1:])
-
-        def draw():
-            std = float(self.noise_std(self.steps) if callable(self.noise_std) else self.noise_std)
-            return self.processes.share(std * self.rng.standard_normal(everybodys, x.dtype))
-        return x + backend.fresh(draw, self.backend)
-
-    def tell(self, labels, *nets):
-        """Give labels (N,) to both networks, or to these; does nothing in a game without classes."""
-        if self.classes:
-            if labels is None:
-                raise ConfigError(f"this game has {self.classes} classes, expected the labels of the batch, got none; "
-                                  f"give labels")
-            for net in nets or (self.G, self.D):
-                for layer in _labelled(net):
-                    layer.labels = asarray(labels) if isinstance(labels, (list, tuple)) else labels
+    def shown(self, x, labels):
+        """What D sees of x: with instance noise, a constant to every gradient, and with the classes."""
+        if callable(self.noise_std) or self.noise_std:
+            x = x + self.now(self.noise_std) * self.rng.normal(x.shape, x)
+        return with_classes(x, labels, self.classes)
 
     def d_step(self, x_real, labels=None):
         """One step of D on samples x_real (N, …) and N fakes. Returns d_loss, d_real, d_fake (and penalty)."""
-        G, D = self.G, self.D
-        self.tell(labels)
-        x_fake = G.forward(self.noise(len(x_real)), rng=self.rng)[0]    # no cache: of G only running statistics move
-        x_real, x_fake = self.seen(x_real), self.seen(x_fake)
-        real, real_cache = D.forward(x_real, rng=self.rng)
-        fake, fake_cache = D.forward(x_fake, rng=self.rng)
-        loss, d_real, d_fake = self.loss.d_loss(real, fake)
-        grads = D.zero_grads()
-        metrics = {"d_loss": loss, "d_real": kernels.sigmoid(real).mean(), "d_fake": kernels.sigmoid(fake).mean()}
-        if self.penalty is None:
-            D.backward_params(d_real, real_cache, grads)
-            D.backward_params(d_fake, fake_cache, grads)
-        else:   # the same two passes, with the penalties' second order in them
-            metrics["penalty"] = self.penalty.backward(D, (x_real, d_real, real_cache), (x_fake, d_fake, fake_cache),
-                                                       grads, self.rng, lambda: self.steps)
-        self.processes.average(grads.vector)
-        self.d_opt.step(D, grads)
-        kernels.changed(D.theta)
-        if self.clip is not None:
-            D.theta = backend.array_module(D.theta).clip(D.theta, -self.clip, self.clip)
+        with executors(self.G, self.D) as (G, D):
+            z = with_classes(self.noise(len(x_real)), labels, self.classes)
+            x_fake, _ = G.forward(z, rng=self.rng)      # of G only running statistics move
+            x_real, x_fake = self.shown(x_real, labels), self.shown(x_fake, labels)
+            real, real_cache = D.forward(x_real, rng=self.rng)
+            fake, fake_cache = D.forward(x_fake, rng=self.rng)
+            loss, d_real, d_fake = self.loss.d_loss(logit(real), logit(fake))
+            metrics = {"d_loss": loss, "d_real": sigmoid(logit(real)).mean(), "d_fake": sigmoid(logit(fake)).mean()}
+            d_real, d_fake = cotangent(d_real, real), self._with_auxiliary(cotangent(d_fake, fake), fake, z, metrics)
+            grads = D.zero_grads()
+            if self.penalty is None:
+                D.backward(d_real, real_cache, grads)
+                D.backward(d_fake, fake_cache, grads)
+            else:   # the same two passes, with the penalties' second order in them
+                metrics["penalty"] = self.penalty.backward(
+                    D, (x_real, d_real, real_cache), (x_fake, d_fake, fake_cache), grads, self.rng, self.now)
+            self.d_opt.step(D, grads)
+            if self.clip is not None:
+                D.theta = D.theta.clip(-self.clip, self.clip)
         return metrics
 
     def g_step(self, n, x_real=None, labels=None):
         """One step of G on n fakes. x_real: only for a loss that compares with real samples. Returns g_loss."""
-        G, D = self.G, self.D
-        self.tell(labels)
-        x_fake, g_cache = G.forward(self.noise(n), rng=self.rng)
-        fake, d_cache = D.forward(self.seen(x_fake), rng=self.rng)
-        real = None
-        if getattr(self.loss, "needs_real", False):
-            if x_real is None:
-                raise ConfigError(f"the loss {self.loss} expected real samples for G's step too, got none; "
-                                  f"call g_step(n, x_real)")
-            real, _ = D.forward(self.seen(x_real), rng=self.rng)
-        loss, d_fake = self.loss.g_loss(fake, real)
-        dx = D.backward(d_fake, d_cache)
-        if self.g_penalty:
-            dx = dx + penalties.generator_penalty(D, d_cache, fake, self.g_penalty)[1]
-        grads = G.zero_grads()
-        G.backward_params(dx, g_cache, grads)
-        self.processes.average(grads.vector)
-        self.g_opt.step(G, grads)
-        kernels.changed(G.theta)
+        with executors(self.G, self.D) as (G, D):
+            z, real = with_classes(self.noise(n), labels, self.classes), None
+            x_fake, g_cache = G.forward(z, rng=self.rng)
+            fake, d_cache = D.forward(self.shown(x_fake, labels), rng=self.rng)
+            if getattr(self.loss, "needs_real", False) and x_real is not None:
+                real = logit(D.forward(self.shown(x_real, labels), rng=self.rng)[0])
+            loss, d_fake = self.loss.g_loss(logit(fake), real)
+            metrics = {"g_loss": loss}
+            dx = D.backward(self._with_auxiliary(cotangent(d_fake, fake), fake, z, metrics), d_cache)
+            if self.g_penalty:
+                dx = dx + penalties.generator_penalty(D, d_cache, fake, self.g_penalty)[1]
+            grads = G.zero_grads()
+            G.backward(dx[..., :x_fake.shape[-1]], g_cache, grads)      # without the channels of classes
+            self.g_opt.step(G, grads)
         if self.average:
-            self.average.update(G)
-        return {"g_loss": loss}
+            self.average.update(self.G)
+        return metrics
+
+    def _with_auxiliary(self, dy, y, z, metrics):
+        """dy with the gradient of the auxiliary loss in the columns after the first."""
+        if self.auxiliary:
+            metrics["auxiliary"], dy[..., 1:] = self.auxiliary(y[..., 1:], z)
+        return dy
 
     def step(self, x_real, labels=None):
         """k steps of D, then m of G. x_real: one batch (N, …) for all k, or a list of k batches; labels likewise."""
-        batches = x_real if isinstance(x_real, (list, tuple)) else [x_real] * self.k
-        several = isinstance(labels, (list, tuple)) and not all(isinstance(label, Integral) for label in labels)
-        labels = labels if several else [labels] * self.k
-        for what, given in (("batch", batches), ("batch of labels", labels)):
-            if len(given) != self.k:
-                raise ConfigError(f"expected one {what} or k = {self.k} of them, got {len(given)}")
-        if self._captured:
-            self.tell(labels[0])
-            self._labels = labels
-            metrics = self._captured(*batches)
-        else:
-            metrics = self._rounds(batches, labels)
+        several = isinstance(x_real, (list, tuple))
+        batches, labels = (x_real, labels or [None] * self.k) if several else ([x_real] * self.k, [labels] * self.k)
+        found, metrics = f"{len(batches)} and labels for {len(labels)}", {}
+        check_all((len(batches) == len(labels) == self.k, f"k = {self.k} batches, and labels for each, got {found}"))
+        with executors(self.G, self.D):
+            for batch, label in zip(batches, labels):
+                metrics.update(self.d_step(batch, label))
+            for _ in range(self.m):
+                metrics.update(self.g_step(len(batch), batch, label))
         self.steps += 1
         return metrics
 
-    def _rounds(self, batches, labels):
+    def train(self, batches, steps, callbacks=()):
+        """So many steps on an iterator of host batches x or (x, labels), until a callback (gan, metrics) gives True."""
         metrics = {}
-        with self._threads(), kernels.steady(self.G.theta, self.D.theta):
-            for batch, told in zip(batches, labels):
-                metrics.update(self.d_step(batch, told))
-            for _ in range(self.m):
-                metrics.update(self.g_step(len(batches[-1]), batches[-1], labels[-1]))
-        return metrics
-
-    def train(self, batches, steps=None, epochs=None, stop=None, callbacks=()):
-        """Steps until one of the given ends is reached; returns the last metrics.
-
-        batches    endless iterator of real minibatches on the host, such as data.Batches
-        steps      how many more steps; epochs: how many passes over the data (needs batches.steps_per_epoch)
-        stop       function (gan, metrics) -> true to end after this step
-        callbacks  functions (gan, metrics), called after each step; `every(n, f)` calls f at intervals
-        """
-        if epochs is not None:
-            per_epoch = getattr(batches, "steps_per_epoch", None)
-            if not per_epoch:
-                raise ConfigError("epochs need data that ends, got an endless stream; give steps instead")
-            whole = steps_of(epochs, per_epoch, self.k)
-            steps = whole if steps is None else min(steps, whole)
-        if steps is None and stop is None:
-            raise ConfigError("expected steps, epochs or a stop condition, got none; training would never end")
-        if not hasattr(batches, "__next__"):
-            raise DataError(f"expected an iterator of batches, got {type(batches).__name__}; use data.Batches(images, "
-                            f"64), say")
-        metrics = {}
-        for i in count():
-            if steps is not None and i >= steps:
-                break
-            try:
-                drawn = [next(batches) for _ in range(self.k)]
-            except StopIteration:
-                raise DataError(f"expected batches without end, got no more after {i} steps; use data.Batches, say"
-                                ) from None
-            pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in drawn]
-            metrics = self.step([backend.to(self.processes.share(x), self.backend) for x, _ in pairs],
-                                [y if y is None else self.processes.share(y) for _, y in pairs])
-            for callback in callbacks:
-                callback(self, metrics)
-            if stop is not None and stop(self, metrics):
+        for _ in range(steps):
+            drawn = [batch if isinstance(batch, tuple) else (batch, None) for batch in islice(batches, self.k)]
+            metrics = self.step([backend.to(x, backend.name_of(self.G.theta)) for x, _ in drawn], [y for _, y in drawn])
+            if any([callback(self, metrics) for callback in callbacks]):
                 break
         return metrics
 
     def sample(self, n=None, z=None, labels=None):
-        """Samples G(z) with running statistics, (n, …) on G's backend; z (n, latent_dim), or n fresh ones.
-
-        labels (n,): of which classes, in a conditional game; by default each class in turn.
-
-        With `average`, G's averaged weights draw them.
-        """
-        G = self.average.net if self.average else self.G
-        if (n is None) == (z is None):
-            raise ConfigError("expected either n, how many samples, or z, their latents, got " +
-                              ("neither" if n is None else "both"))
-        z = self.noise(n, self.sample_rng) if z is None else z
-        if self.classes:
-            self.tell(arange(len(z)) % self.classes if labels is None else asarray(labels), G)
-        return G.forward(z, train=False)[0]
-
-
-def steps_of(epochs, per_epoch, k=1):
-    """How many steps, each of k batches, come nearest to so many epochs of `per_epoch` batches; at least one."""
-    return max(1, round(epochs * per_epoch / k))
-
-
-def every(n, callback):
-    """A callback that calls `callback` after each n-th step."""
-    return lambda gan, metrics: callback(gan, metrics) if gan.steps % n == 0 else None
-
-
-def _latent_dim(G):
-    for dim in [*(G.input_shape or ()), getattr(G.layers[0], "n_in", None)]:
-        if dim:
-            return dim
-    raise ConfigError("cannot tell the latent dimension from G; give latent_dim")
-
-
-def _labelled(net):
-    return [layer for layer in net.layers if isinstance(layer, WithLabels)]
+        """G(z) with running statistics and averaged weights, for z (n, latent_dim) or n fresh ones, of these classes."""
+        check_all(((n is None) != (z is None), "either n, how many samples, or z, their latents, got both or neither"))
+        z, G = self.noise(n, self.sample_rng) if z is None else z, self.average.net if self.average else self.G
+        labels = [i % max(self.classes, 1) for i in range(len(z))] if labels is None else labels
+        return G.forward(with_classes(z, labels, self.classes), train=False)[0]

@@ -21,11 +21,24 @@ arrays of the logits' dtype on their backend: reading one (`float(loss)`) is wha
 
 from .backend import array_module
 from .errors import ConfigError, DtypeError, ShapeError, choose
-from .kernels import bce_with_logits
-from .ops.losses import bce, check
+from .ops.losses import bce, bce_with_logits, check
 from .ops.pointwise import sigmoid, softplus
 
-__all__ = ["Loss", "bce", "bce_with_logits", "get", "names"]
+__all__ = ["Loss", "bce", "bce_with_logits", "cotangent", "get", "logit", "names"]
+
+
+def logit(y):
+    """The logits (N, …, 1) in D's output y (N, …, 1 + q): its first column. The others are for heads of your own."""
+    return y if y.ndim < 2 or y.shape[-1] == 1 else y[..., :1]
+
+
+def cotangent(dlogits, y):
+    """The gradient with respect to D's whole output y, from that with respect to `logit(y)`: 0 in other columns."""
+    if dlogits.shape == y.shape:
+        return dlogits
+    d = array_module(y).zeros_like(y)
+    d[..., :1] = dlogits
+    return d
 
 
 class Loss:
@@ -168,8 +181,8 @@ def _check(*logits):
 
 def _check_both(fake_logits, real_logits):
     if real_logits is None:
-        raise ConfigError("a relativistic loss of G expected real logits too, got None; call "
-                          "g_loss(fake_logits, real_logits)")
+        raise ConfigError("a relativistic loss of G expected real logits too, got None; call g_loss(fake_logits, "
+                          "real_logits), in a game g_step(n, x_real)")
     _check(real_logits, fake_logits)
 
 

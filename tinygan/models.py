@@ -11,7 +11,7 @@ Every builder takes these options for D, each off by default, and the convolutio
     pack           D judges so many samples at once (layers.Pack)
     spectral       True: every Dense and Conv2D of D under layers.SpectralNorm
     minibatch_std  True: layers.MinibatchStd before the last Dense
-    classes        both networks are told the class of each sample, one of so many (layers.WithLabels)
+    classes        both networks take the class of each sample, one of so many, as channels (layers.WithLabels)
     dropout        of layers.Dropout after each convolution of D (default 0.3; 0: none)
 """
 
@@ -20,44 +20,43 @@ from typing import Callable, NamedTuple
 
 from .errors import ConfigError, choose
 from .layers import (Augment, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier, LeakyReLU,
-                     MinibatchStd, Pack, ReLU, Reshape, SpectralNorm, Tanh, WithLabels)
-from .net import Sequential
+                     MinibatchStd, Pack, ReLU, Reshape, Sequential, SpectralNorm, Tanh, WithLabels)
 from .ops.init import generator
 
 
 def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backend="numpy", **options):
     """G latent → 256 → 512 → pixels, tanh; D pixels → 256 → 1. After Goodfellow et al. 2014."""
-    c = _scaled(width)
+    c, image = _sizes(width, image)
     G = [*_label_layers(options), Dense(latent + _classes(options), c(256)), LeakyReLU(0.2),
          Dense(c(256), c(512)), LeakyReLU(0.2),
          Dense(c(512), prod(image)), Tanh(), Reshape(image)]
     D = _critic(image, options, lambda shape, last: [
          Flatten(), Dense(prod(shape), c(256)), LeakyReLU(0.2),
          *last(c(256))])
-    return _pair(G, D, (latent,), image, rng, dtype, backend)
+    return _pair(G, D, latent, image, options, rng, dtype, backend)
 
 
 def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
           **options):
     """The DCGAN for 28×28 digits of the TensorFlow tutorial, after Radford et al. 2016; slope 0.2."""
-    c = _scaled(width)
+    c, image = _sizes(width, image)
     G = [*_label_layers(options), *_project(latent + _classes(options), image, c(256), init),
          *_up(c(256), c(128), 1, init),
          *_up(c(128), c(64), 2, init),
          ConvTranspose2D(c(64), image[2], 5, stride=2, bias=False, init=init), Tanh()]
-    return _pair(G, _convolutional(image, options, c, init), (latent,), image, rng, dtype, backend)
+    return _pair(G, _convolutional(image, options, c, init), latent, image, options, rng, dtype, backend)
 
 
 def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
                **options):
     """As `dcgan` with one more transposed convolution to 32 channels; the last then has stride 1."""
-    c = _scaled(width)
+    c, image = _sizes(width, image)
     G = [*_label_layers(options), *_project(latent + _classes(options), image, c(256), init),
          *_up(c(256), c(128), 1, init),
          *_up(c(128), c(64), 2, init),
          *_up(c(64), c(32), 2, init),
          ConvTranspose2D(c(32), image[2], 5, stride=1, bias=False, init=init), Tanh()]
-    return _pair(G, _convolutional(image, options, c, init), (latent,), image, rng, dtype, backend)
+    return _pair(G, _convolutional(image, options, c, init), latent, image, options, rng, dtype, backend)
 
 
 def dcgan_small(rng=None, width=0.25, **options):
@@ -67,30 +66,32 @@ def dcgan_small(rng=None, width=0.25, **options):
 
 def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **options):
     """For 2-D mixtures: G latent → 128 → 128 → 2, D 2 → 128 → 128 → 1. After Srivastava et al. 2017 (VEEGAN)."""
-    c = _scaled(width)
+    c, image = _sizes(width, image)
     G = [*_label_layers(options), Dense(latent + _classes(options), c(128), init="he"), ReLU(),
          Dense(c(128), c(128), init="he"), ReLU(), Dense(c(128), *image)]
     D = _critic(image, options, lambda shape, last: [
          Dense(*shape, c(128), init="he"), LeakyReLU(0.2), Dense(c(128), c(128), init="he"), LeakyReLU(0.2),
          *last(c(128))])
-    return _pair(G, D, (latent,), image, rng, dtype, backend)
+    return _pair(G, D, latent, image, options, rng, dtype, backend)
 
 
 def mixture(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **options):
     """For narrow 2-D modes: G latent → 256 → 256 → 2; D on Fourier features (Tancik et al. 2020) → 256 → 256 → 1."""
-    c = _scaled(width)
+    c, image = _sizes(width, image)
     G = [*_label_layers(options), Dense(latent + _classes(options), c(256), init="he"), ReLU(),
          Dense(c(256), c(256), init="he"), ReLU(), Dense(c(256), *image)]
     D = _critic(image, options, lambda shape, last: [
          Fourier(4), Dense(9 * shape[0], c(256), init="he"), LeakyReLU(0.2),
          Dense(c(256), c(256), init="he"), LeakyReLU(0.2),
          *last(c(256))])
-    return _pair(G, D, (latent,), image, rng, dtype, backend)
+    return _pair(G, D, latent, image, options, rng, dtype, backend)
 
 
-def _scaled(width):
-    """Units or channels of the source -> ours, at least one."""
-    return lambda n: max(1, round(n * width))
+def _sizes(width, image):
+    """The function from units or channels of the source to ours, at least one; and the image's shape as a tuple."""
+    if not isinstance(image, (tuple, list)):
+        raise ConfigError(f"expected image as the shape of a sample, such as (28, 28, 1), got {image!r}; write all of it")
+    return (lambda n: max(1, round(n * width))), tuple(image)
 
 
 def _project(latent, image, channels, init):
@@ -127,29 +128,29 @@ def _critic(image, options, layers):
         raise ConfigError(f"expected packs or classes, got both (pack {pack}); a pack has no class of its own")
 
     def last(n, init="glorot"):
-        wide = options.get("minibatch_std", False)
-        return [*([MinibatchStd()] if wide else []), Dense(n + wide, 1, init=init)]
+        std = options.get("minibatch_std", False)
+        return [*([MinibatchStd()] if std else []), Dense(n + std, 1, init=init)]
     body = layers((*image[:-1], image[-1] * pack + _classes(options)), last)
     if options.get("spectral"):
         body = [SpectralNorm(layer) if isinstance(layer, (Dense, Conv2D)) else layer for layer in body]
-    return [*([Augment(augment)] if augment else []), *([Pack(pack)] if pack != 1 else []), *_label_layers(options),
-            *body]
+    changes = [Augment(augment, channels=image[-1] if _classes(options) else None)] if augment else []
+    return [*_label_layers(options), *changes, *([Pack(pack)] if pack != 1 else []), *body]
 
 
 def _classes(options):
-    """How many classes the game has, and so how many channels tell of them."""
+    """How many classes the game has, and so how many channels of the input are for them."""
     return options.get("classes") or 0
 
 
 def _label_layers(options):
-    """The layers that tell the class."""
+    """The layer that reads the class, in a game with classes."""
     return [WithLabels(_classes(options))] if _classes(options) else []
 
 
-def _pair(G, D, latent, image, rng, dtype, backend):
-    rng = generator(rng)
-    return (Sequential(G, rng, dtype, backend, input_shape=latent),
-            Sequential(D, rng, dtype, backend, input_shape=image))
+def _pair(G, D, latent, image, options, rng, dtype, backend):
+    rng, k = generator(rng), _classes(options)
+    return (Sequential(G, rng, dtype, backend, input_shape=(latent + k,)),
+            Sequential(D, rng, dtype, backend, input_shape=(*image[:-1], image[-1] + k)))
 
 
 class Recipe(NamedTuple):

@@ -11,12 +11,13 @@ An optimiser belongs to one network: its slots (u, v, m) are vectors beside θ, 
 dtype. They persist from step to step, as does t.
 """
 
+from functools import partial
 from math import cos, pi
 
-from . import kernels
-from .backend import array_module, scalars
+from .backend import array_module
 from .errors import ConfigError, ShapeError, choose
-from .params import Params
+from .layers.params import Params
+from .ops.adam import adam
 
 
 class Optimizer:
@@ -42,7 +43,7 @@ class Optimizer:
                               f"{theta.dtype} parameters; make one optimiser for each network")
         if self.weight_decay:
             g = g + self.weight_decay * theta
-        self.update(theta, g, *scalars(self.rates, theta))
+        self.update(theta, g, *self.rates())
 
     def rates(self):
         """What `update` needs of this step's number: the learning rate, first. Counts the step."""
@@ -116,7 +117,7 @@ class Adam(Optimizer):
         return lr, 1 - self.beta1**self.t, 1 - self.beta2**self.t
 
     def update(self, theta, g, lr, c1, c2):
-        kernels.adam(theta, g, self.state["m"], self.state["v"], lr, c1, c2, self.beta1, self.beta2, self.eps)
+        adam(theta, g, self.state["m"], self.state["v"], lr, c1, c2, self.beta1, self.beta2, self.eps)
 
 
 class Average:
@@ -135,7 +136,7 @@ class Average:
 
     def update(self, net):
         """Move the average towards the network as it is now."""
-        keep, add = scalars(self._shares, net.theta)
+        keep, add = self.rates()
         average, latest = ({"theta": n.theta, **n.state} for n in (self.net, net))
         for name, array in average.items():
             if name == "theta" or name in net.statistics:
@@ -144,7 +145,8 @@ class Average:
             else:
                 array[...] = latest[name]
 
-    def _shares(self):
+    def rates(self):
+        """The shares d of the average and 1 − d of the latest weights in this step. Counts the step."""
         self.t += 1
         d = min(self.decay, (1 + self.t) / (10 + self.t))
         return d, 1 - d
@@ -167,37 +169,50 @@ def _vector(grads, net):
     return array_module(net.params.vector).concatenate([grads[name].reshape(-1) for name in wanted])
 
 
-# Schedules: each returns a function of the steps done so far.
+# Schedules: functions of the steps done so far, t = 0, 1, …; partial functions, so that they can be pickled.
 
 def constant(lr):
     """lr at every step."""
-    return lambda t: lr
+    return partial(_exponential, lr, 1, 1.0)
 
 
 def step_decay(lr, every, factor=0.1):
     """lr·factor^⌊t/every⌋: a drop after each `every` steps."""
-    return lambda t: lr * factor ** (t // every)
+    return partial(_step_decay, lr, every, factor)
 
 
 def exponential(lr, every, factor=0.1):
     """lr·factor^(t/every): the same decay, smoothly."""
-    return lambda t: lr * factor ** (t / every)
+    return partial(_exponential, lr, every, factor)
 
 
 def cosine(lr, steps, end=0.0):
     """From lr to end·lr along half a cosine over `steps`, then constant. Loshchilov & Hutter 2017, no restarts."""
-    return lambda t: lr * (end + (1 - end) * (1 + cos(pi * min(t / steps, 1))) / 2)
+    return partial(_cosine, lr, steps, end)
 
 
 def anneal(start, end, steps, share=1.0):
     """From start to end over the first `share` of `steps`, then constant: geometrically, or linearly if one is 0."""
     if min(start, end) < 0:
         raise ConfigError(f"expected to anneal between numbers ≥ 0, got {start!r} and {end!r}")
+    return partial(_anneal, start, end, max(share * steps, 1))
 
-    def at(t):
-        done = min(t / max(share * steps, 1), 1)
-        return start * (end / start)**done if start and end else start + (end - start) * done
-    return at
+
+def _step_decay(lr, every, factor, t):
+    return lr * factor ** (t // every)
+
+
+def _exponential(lr, every, factor, t):
+    return lr * factor ** (t / every)
+
+
+def _cosine(lr, steps, end, t):
+    return lr * (end + (1 - end) * (1 + cos(pi * min(t / steps, 1))) / 2)
+
+
+def _anneal(start, end, steps, t):
+    done = min(t / steps, 1)
+    return start * (end / start)**done if start and end else start + (end - start) * done
 
 
 _SCHEDULES = {

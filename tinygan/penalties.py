@@ -21,19 +21,19 @@ Norms sum over everything but the batch. Where v is taken:
     dragan       one-centred, at x + α·δ, δ = ½·std(x)·U(0, 1), one α ~ U(0, 1) a sample   Kodali et al. 2017
     zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019 (there without the ½)
 
-A D that judges packs of samples (layers.Pack) is penalised as any other: a norm and an ε for each sample. vₙ is ∇D(xₙ)
+D(x) is the first column of D's output (`losses.logit`). A D that judges packs of samples (layers.Pack) is penalised as any other: a norm and an ε for each sample. vₙ is ∇D(xₙ)
 where D(xₙ) depends on xₙ alone: with BatchNorm or MinibatchStd in D it is the gradient of all logits with respect to xₙ
 (Gulrajani et al. 2017 advise against BatchNorm there).
 """
 
 import numpy as np      # its scalars, which are not to promote anything
 
-from . import backend
 from .backend import array_module
 from .errors import ConfigError, ShapeError, choose
 from .layers import Sigmoid
-from .ops.init import generator
+from .losses import cotangent, logit
 from .ops.pointwise import sigmoid
+from .ops.random import source
 
 
 def zero_centred(v, gamma):
@@ -53,19 +53,19 @@ def one_centred(v, lam, one_sided=False):
     return (lam / n) * (excess * excess).sum(), (2 * lam / n) * (excess / safe) * v
 
 
-def _reverse(D, cache, d_logits, phi, grads):
-    """The reverse pass of loss and penalty in one; returns φ's value. d_logits: the loss's gradient, or 0s."""
-    ones = array_module(d_logits).ones_like(d_logits)
+def _reverse(D, cache, dy, phi, grads):
+    """The reverse pass of loss and penalty in one; returns φ's value. dy: the loss's gradient in D's output, or 0s."""
+    ones = cotangent(array_module(dy).ones_like(logit(dy)), dy)
     value, u = phi(D.backward(ones, cache))
     _, tcache = D.jvp(u, cache)
-    D.jvp_backward(d_logits, ones, cache, tcache, grads)
+    D.jvp_backward(dy, ones, cache, tcache, grads)
     return value
 
 
 def _penalise(D, x, phi, grads, rng):
     check(D)
-    logits, cache = D.forward(x, rng=rng)
-    return _reverse(D, cache, array_module(logits).zeros_like(logits), phi, grads)
+    y, cache = D.forward(x, rng=rng)
+    return _reverse(D, cache, array_module(y).zeros_like(y), phi, grads)
 
 
 def r1(D, x, gamma, grads, rng=None):
@@ -94,8 +94,7 @@ def wgan_gp(D, x_real, x_fake, lam, grads, eps=None, rng=None, one_sided=False):
 
 def dragan(D, x, lam, grads, rng=None):
     """λ·meanₙ(‖∇D(xₙ + αₙδ)‖ − 1)² near real x: adds ∂/∂θ into grads, returns the value."""
-    lam = _weight("lam", lam)
-    rng = generator(rng)
+    lam, rng = _weight("lam", lam), source(rng)
     return _penalise(D, around(x, rng), lambda v: one_centred(v, lam), grads, rng)
 
 
@@ -111,7 +110,7 @@ def between(x_real, x_fake, eps=None, rng=None):
         raise ShapeError(f"expected as many real as generated samples, got {x_real.shape} and {x_fake.shape}; "
                          f"use batches of one size")
     if eps is None:
-        eps = _uniform(x_real, (len(x_real),), rng)
+        eps = source(rng).uniform((len(x_real),), x_real)
     if getattr(eps, "size", None) != len(x_real):
         raise ShapeError(f"expected an array of one eps a sample, {len(x_real)} of them, got "
                          f"{getattr(eps, 'shape', type(eps).__name__)}; leave eps out to have it drawn")
@@ -121,38 +120,34 @@ def between(x_real, x_fake, eps=None, rng=None):
 
 def around(x, rng=None):
     """x + α·δ with δ = ½·std(x)·U(0, 1) for each number and one α ~ U(0, 1) a sample."""
-    rng = generator(rng)
-    alpha = _uniform(x, (len(x), *[1] * (x.ndim - 1)), rng)
-    return x + alpha * (0.5 * x.std()) * _uniform(x, x.shape, rng)
+    rng = source(rng)
+    alpha = rng.uniform((len(x), *[1] * (x.ndim - 1)), x)
+    return x + alpha * (0.5 * x.std()) * rng.uniform(x.shape, x)
 
 
-def _uniform(like, shape, rng):
-    rng = generator(rng)
-    return backend.fresh(lambda: rng.random(shape, like.dtype), backend.name_of(like))
-
-
-def generator_penalty(D, cache, logits, lam):
+def generator_penalty(D, cache, y, lam):
     """λ·meanₙ‖∇ₓ log D(xₙ)‖² at x = G(z), as a penalty on the generator: its value and gradient with respect to x.
 
-    With ∇ₓ log σ(l) = σ(−l)·∇ₓl and s = σ(−l):  φ = (λ/N) Σ sₙ²‖vₙ‖² depends on v and on l, so
+    With l the logit, ∇ₓ log σ(l) = σ(−l)·∇ₓl and s = σ(−l):  φ = (λ/N) Σ sₙ²‖vₙ‖² depends on v and on l, so
 
         u = ∂φ/∂v = (2λ/N)·s²·v,        ∂φ/∂l = (2λ/N)·s·s′·‖v‖² = −(2λ/N)·s²(1 − s)·‖v‖²
 
     and the gradient with respect to x is the dx of jvp_backward(∂φ/∂l, 1). Hand it to G.backward.
 
-    cache, logits (N, 1): of D.forward(x) -> value (0-d), dx (N, …). D's own gradients are not touched.
+    cache, y (N, …): of D.forward(x) -> value (0-d), dx (N, …). D's own gradients are not touched.
     A packed D has a logit for each m samples: then n counts the packs, and vₙ is the gradient in all of a pack.
     Raises ConfigError for λ < 0 or a D that ends in Sigmoid.
     """
     check(D)
     lam = _weight("lam", lam)
-    xp, n = array_module(logits), len(logits)
-    ones = xp.ones_like(logits)
-    v, s = D.backward(ones, cache), sigmoid(-logits)
+    l, n = logit(y), len(y)
+    ones = cotangent(array_module(l).ones_like(l), y)
+    v, s = D.backward(ones, cache), sigmoid(-l)
     rows = v.reshape(n, -1)
-    square = (rows * rows).sum(1).reshape(logits.shape)
+    square = (rows * rows).sum(1).reshape(l.shape)
     _, tcache = D.jvp(((2 * lam / n) * (s * s).reshape(n, 1) * rows).reshape(v.shape), cache)
-    dx, _ = D.jvp_backward((-2 * lam / n) * s * s * (1 - s) * square, ones, cache, tcache)
+    dl = (-2 * lam / n) * s * s * (1 - s) * square
+    dx, _ = D.jvp_backward(cotangent(dl, y), ones, cache, tcache)
     return (lam / n) * (s * s * square).sum(), dx
 
 
@@ -174,29 +169,26 @@ class Penalty:
             _weight("gamma", weight)
         self.weight = weight
 
-    def backward(self, D, real, fake, grads, rng, steps=lambda: 0):
+    def backward(self, D, real, fake, grads, rng, now=lambda weight: weight):
         """The whole reverse pass of D's step: loss and penalties; returns the sum of the penalties' values.
 
-        real, fake: (x, d_logits, cache) of the two batches; steps: function that gives the steps done so far.
+        real, fake: (x, dy, cache) of the two batches, dy the loss's gradient in D's output; now: function that gives
+        the present value of a number or a schedule (`GAN.now`).
         """
-        total = 0.0
-        fused = {"r1": real, "r2": fake}
-        for name, (_, d_logits, cache) in fused.items():
+        value, fused = 0.0, {"r1": real, "r2": fake}
+        for name, (_, dy, cache) in fused.items():
             if name in self.names:
-                gamma = self._weight_at(name, steps, d_logits)
-                total = total + _reverse(D, cache, d_logits, lambda v: zero_centred(v, gamma), grads)
+                gamma = self._weight(name, now)
+                value = value + _reverse(D, cache, dy, lambda v: zero_centred(v, gamma), grads)
             else:
-                D.backward(d_logits, cache, grads)
+                D.backward(dy, cache, grads)
         for name in self.names:
             if name not in fused:
-                total = total + _ELSEWHERE[name](D, real[0], fake[0], self._weight_at(name, steps, real[1]), grads, rng)
-        return total
+                value = value + _ELSEWHERE[name](D, real[0], fake[0], self._weight(name, now), grads, rng)
+        return value
 
-    def _weight_at(self, name, steps, like):
-        weight = self.weight if self.weight is not None else _DEFAULTS[name]
-        if not callable(weight):
-            return float(weight)
-        return backend.scalars(lambda: (_weight("gamma", float(weight(steps()))),), like)[0]
+    def _weight(self, name, now):
+        return _weight("gamma", now(_DEFAULTS[name] if self.weight is None else self.weight))
 
 
 _DEFAULTS = {"r1": 1.0, "r2": 1.0, "wgan_gp": 10.0, "wgan_lp": 10.0, "dragan": 10.0, "zero_gp": 10.0}
@@ -210,7 +202,7 @@ names = tuple(_DEFAULTS)
 
 
 def _weight(name, value):
-    """The value, if it can be a weight. One that lives on a device has been asked on its way there."""
+    """The value, if it can be a weight. One on a device is not read."""
     if hasattr(value, "dtype") and not isinstance(value, np.generic):
         return value
     if not 0 <= value < float("inf"):

@@ -1,116 +1,127 @@
-"""Faster twins of the hot ops, chosen here and nowhere else. A reader who skips this folder loses nothing.
+"""Faster functions for the hot ops, and the executor of training steps. The mathematics is complete without this folder.
 
-Every function below has its namesake in `ops/`, the readable reference, and is tested equal to it. Which of the two
-runs depends on the arrays:
+This file registers them in `ops.registry`. Which function computes an op depends on its arrays:
 
-    NumPy, float32      the twins in cpu.py: in blocks that fit a core's cache, on all cores
-    CuPy, float32       the twins in cuda.py: CUDA kernels, and cuBLAS through a handle that can be captured
-    anything else       the reference; so gradients, checked in float64, are checked on the readable form
+    NumPy, float32      those in cpu.py: in blocks that fit a core's cache, on all cores
+    CuPy, float32       those in cuda.py: CUDA kernels, and cuBLAS through a handle that can be captured
+    anything else       the formula in `ops/`; so gradients, checked in float64, are checked on the formulas
 
-On both, a convolution where it is much cheaper goes by dft.py: products at each frequency, relative error about 1e-6.
+On both, a convolution where it is much cheaper goes by transforms.py: products at each frequency, relative error about
+1e-6. Each function is tested equal to its formula.
 
-`use("reference")`, or the environment variable TINYGAN_KERNELS=reference, switches the twins off everywhere;
-"direct" leaves them on, and has each convolution summed directly. `tf32(True)`, or TINYGAN_TF32=1, lets a GPU's
-products round their factors to TF32; off unless asked for (a run does as its own option says). Direct sums lose least
-by it, so then dft.py is left out.
+`use("reference")`, or the environment variable TINYGAN_KERNELS=reference, leaves only the formulas, and networks run
+themselves; "direct" has each convolution summed directly. `tf32(True)`, or TINYGAN_TF32=1, lets a GPU's products round
+their factors to TF32; off unless asked for (a run does as its own option says). Direct sums lose least by it, so then
+transforms.py is left out.
 """
 
 import os
-from contextlib import nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 
 from ..backend import array_module
 from ..errors import choose
-from ..ops import adam as _adam
-from ..ops import conv as _conv
-from ..ops import losses as _losses
-from ..ops import norm as _norm
-from ..ops import pointwise as _pointwise
-from ..ops import products as _products
-from ..ops import random as _random
-from . import cpu, cuda, dft
+from ..ops import registry
+from . import cpu, cuda, transforms
 from .cuda import tf32
-from .parallel import alone
-from .workspace import changed, sharing, steady
+from .executor import executors
+from .threads import own_threads
 
-__all__ = ["use", "tf32", "alone", "sharing", "steady", "changed", "matmul", "add_bias", "sum_rows", "multiply",
-           "leaky_relu", "leaky_relu_d1", "sigmoid", "dropout", "moments", "follow", "normalize", "sums", "project",
-           "bce_with_logits", "adam", "conv", "conv_input", "conv_weight"]
+__all__ = ["tf32", "use"]
+
+# The multiplications that transforms.py may need at most, as a share of those of direct sums: its copies and small
+# products cost something too. Measured on CPUs, not yet on a GPU.
+MAX_MULTIPLICATIONS = 0.7
 
 _MODES = {mode: mode for mode in ("fast", "direct", "reference")}
-_mode = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)
+_mode = None        # read from the environment at first use, where an error can be reported
 tf32(os.environ.get("TINYGAN_TF32", "0") == "1")
 
 
-def use(mode):
-    """Choose "fast" (the default), "direct" or "reference" for all that follows; returns what was in use."""
+def mode():
+    """The present mode: "fast", "direct" or "reference"."""
     global _mode
-    before, _mode = _mode, choose("kind of kernels", mode, _MODES)
+    if _mode is None:
+        _mode = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)
+    return _mode
+
+
+def use(name):
+    """Choose "fast" (the default), "direct" or "reference" for all that follows; returns the mode before."""
+    global _mode
+    before, _mode = mode(), choose("kind of kernels", name, _MODES)
     return before
 
 
-def _where(x):
-    """The twins that serve the array x: "cpu", "cuda", or None."""
-    if _mode == "reference" or x.dtype != np.float32:
+def served(x):
+    """What computes ops of the array x: "cpu", "cuda", or None for the formulas."""
+    if mode() == "reference" or x.dtype != np.float32:
         return None
     if type(x) is np.ndarray:
         return "cpu"
     return "cuda" if hasattr(array_module(x), "RawModule") else None
 
 
-def _twin(name, reference, at=0):
-    """The op of this name: the twin that serves the argument in place `at`, where there is one, else the reference."""
-    slow = getattr(reference, name)
-    fast = {"cpu": getattr(cpu, name, slow), "cuda": getattr(cuda, name, slow), None: slow}
-
-    def op(*args):
-        return fast[_where(args[at])](*args)
-    op.__name__, op.__doc__ = name, slow.__doc__
-    return op
+def _register(file, name, at=0):
+    """Register the functions of this name in cpu.py and cuda.py; the argument in place `at` decides between them."""
+    functions = {"cpu": getattr(cpu, name, None), "cuda": getattr(cuda, name, None), None: None}
+    registry.register(f"{file}.{name}", lambda *args: functions[served(args[at])])
 
 
-matmul, add_bias, sum_rows, multiply = (
-    _twin(name, _products) for name in ("matmul", "add_bias", "sum_rows", "multiply"))
-leaky_relu, leaky_relu_d1, sigmoid = (_twin(name, _pointwise) for name in ("leaky_relu", "leaky_relu_d1", "sigmoid"))
-dropout = _twin("dropout", _random, at=1)
-moments, follow, normalize, sums, project = (
-    _twin(name, _norm) for name in ("moments", "follow", "normalize", "sums", "project"))
-adam = _twin("adam", _adam)
+for _file, _names in {"products": ("matmul", "add_bias", "sum_rows", "multiply"),
+                      "pointwise": ("leaky_relu", "leaky_relu_d1", "sigmoid"),
+                      "norm": ("moments", "update_running", "normalize", "project", "normalize_backward"),
+                      "adam": ("adam",)}.items():
+    for _name in _names:
+        _register(_file, _name)
+_register("random", "dropout", at=1)
 
 
-def bce_with_logits(logits, target):
-    """Cross-entropy of σ(logits); see ops/losses.py."""
+def _cross_entropy(logits, target):
     plain = isinstance(target, (int, float)) and hasattr(logits, "dtype") and logits.size
-    return (cuda if plain and _where(logits) == "cuda" else _losses).bce_with_logits(logits, target)
+    return cuda.bce_with_logits if plain and served(logits) == "cuda" else None
 
 
-_direct = {name: _twin(name, _conv) for name in ("conv", "conv_input", "conv_weight")}
-
-# The multiplications that dft.py may need at most, of those of direct sums: its copies and small products cost
-# something too. Measured on CPUs, not yet on a GPU.
-FRUGAL = 0.7
+registry.register("losses.bce_with_logits", _cross_entropy)
 
 
-def _convolution(name, x, W_shape, g, *args):
-    where = _where(x)
-    cheaper = where and _mode == "fast" and dft.cost(len(x), W_shape, g) < FRUGAL
-    with alone() if where == "cpu" else nullcontext():
-        if cheaper and not (where == "cuda" and cuda.rounds()):
-            return getattr(dft, name)(*args)
-        return _direct[name](*args)
+def _in_own_threads(function):
+    def run(*args):
+        with own_threads():
+            return function(*args)
+    return run
 
 
-def conv(x, W, g):
-    """y = ∂T/∂dy; see ops/conv.py."""
-    return _convolution("conv", x, W.shape, g, x, W, g)
+def _register_convolution(name, arguments):
+    """arguments: the function of the op's arguments -> (an array x or dy, W's shape, g)."""
+    functions = {"cpu": [_in_own_threads(getattr(module, name)) for module in (cpu, transforms)],
+                 "cuda": [getattr(module, name) for module in (cuda, transforms)]}
+
+    def choose_way(*args):
+        x, shape, g = arguments(*args)
+        where = served(x)
+        if where is None:
+            return None
+        by_transforms = (mode() == "fast" and not (where == "cuda" and cuda.rounds())
+                         and transforms.cost(len(x), shape, g) < MAX_MULTIPLICATIONS)
+        return functions[where][by_transforms]
+    registry.register(f"conv.{name}", choose_way)
 
 
-def conv_input(dy, W, g):
-    """dx = ∂T/∂x; see ops/conv.py."""
-    return _convolution("conv_input", dy, W.shape, g, dy, W, g)
+_register_convolution("conv", lambda x, W, g: (x, W.shape, g))
+_register_convolution("conv_input", lambda dy, W, g: (dy, W.shape, g))
+_register_convolution("conv_weight", lambda x, dy, g: (x, (*g.kernel, x.shape[-1], dy.shape[-1]), g))
 
 
-def conv_weight(x, dy, g):
-    """dW = ∂T/∂W; see ops/conv.py."""
-    return _convolution("conv_weight", x, (*g.kernel, x.shape[-1], dy.shape[-1]), g, x, dy, g)
+@contextmanager
+def _executors(*networks):
+    """Executors where all networks compute by the functions of this folder; elsewhere networks run themselves."""
+    if not all(served(net.theta) for net in networks):
+        yield networks
+        return
+    with executors(*networks) as running:
+        yield running
+
+
+registry.register_executors(_executors)

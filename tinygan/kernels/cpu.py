@@ -1,5 +1,5 @@
 """The ops of a training step on NumPy float32, in blocks: each block passes through all of an op's stages while it is
-in a core's cache, in place, and the cores share the blocks. Same names, arguments and results as in `ops/`.
+in a core's cache, in place, and the cores share the blocks. Names, arguments and results are those in `ops/`.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ import numpy as np
 from ..ops import conv as reference
 from ..ops.random import scramble, threshold
 from ..ops.windows import pad, windows
-from .parallel import BLOCK, blocks, parallel, splits
+from .threads import BLOCK, blocks, parallel, splits
 from .workspace import scratch
 
 SMALL = 1 << 20     # multiplications below which a product is not worth a second thread
@@ -47,7 +47,7 @@ def conv_input(dy, W, g):
     dx = np.empty((len(dy), *g.size, W.shape[2]), dy.dtype)
 
     def task(part):
-        dx[part] = reference.conv_input(dy[part], W, g)
+        dx[part] = reference.conv_input.formula(dy[part], W, g)
     parallel(task, len(dy))
     return dx
 
@@ -132,23 +132,12 @@ def dropout(key, x, rate):
     return y, mask
 
 
-def add_bias(y, b, slope=1):
-    """y + b, then LeakyReLU of this slope, in y's own memory: y must be nobody else's."""
-    if not y.flags.c_contiguous:
-        y = y.copy()
-    rows = y.reshape(-1, y.shape[-1])
-
-    def rule(i):
-        rows[i] += b
-        _leaky(rows[i], slope)
-    blocks(rule, len(rows), rows.shape[1])
-    return y
-
-
-def _leaky(y, slope):
-    """LeakyReLU in place, on a block."""
-    if slope != 1:
-        (np.maximum if slope < 1 else np.minimum)(y, np.multiply(y, slope, out=scratch("sloped", y.shape)), out=y)
+def add_bias(y, b):
+    """y + b."""
+    out, rows = np.empty(y.shape, y.dtype), _rows(y)
+    out_rows = _rows(out)
+    blocks(lambda i: np.add(rows[i], b, out=out_rows[i]), len(rows), rows.shape[1])
+    return out
 
 
 def multiply(x, y):
@@ -193,8 +182,8 @@ def moments(x):
     return mean, (squares + n * (means - mean)**2).sum(0) / len(rows)
 
 
-def normalize(x, mean, s, gamma, beta, slope=1):
-    """y = γ·x̂ + β, then LeakyReLU of this slope, and x̂ = (x − mean)/s."""
+def normalize(x, mean, s, gamma, beta):
+    """y = γ·x̂ + β and x̂ = (x − mean)/s."""
     y, xhat, rows, r = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), _rows(x), 1 / s
     y_rows, xhat_rows = _rows(y), _rows(xhat)
 
@@ -203,25 +192,35 @@ def normalize(x, mean, s, gamma, beta, slope=1):
         xhat_rows[i] *= r
         np.multiply(xhat_rows[i], gamma, out=y_rows[i])
         y_rows[i] += beta
-        _leaky(y_rows[i], slope)
     blocks(rule, len(rows), rows.shape[1])
     return y, xhat
 
 
-def sums(t, xhat):
+def project(t, xhat, s):
+    """P(t) = (t − mean t − x̂·mean(x̂ t))/s."""
+    return _project(t, xhat, 1 / s, *_sums(t, xhat))
+
+
+def normalize_backward(dy, xhat, s, gamma):
+    """dx = P(γ dy) = γ P(dy), dγ = Σ x̂ dy, dβ = Σ dy; the two sums are those of P(dy)."""
+    dbeta, dgamma = _sums(dy, xhat)
+    return _project(dy, xhat, gamma / s, dbeta, dgamma), dgamma, dbeta
+
+
+def _sums(t, xhat):
     """Σ t and Σ x̂t over all axes but the last."""
     t, xhat = _rows(t), _rows(xhat)
     return tuple(s.sum(0) for s in _of_blocks(lambda i: (t[i].sum(0), np.einsum("ij,ij->j", t[i], xhat[i])), t))
 
 
-def project(t, xhat, scale, totals):
-    """scale·(t − Σt/m − x̂·Σx̂t/m), with the two sums at hand."""
+def _project(t, xhat, scale, sum_t, sum_xhat_t):
+    """scale·(t − mean t − x̂·mean(x̂ t)), from the two sums."""
     out, t_rows, xhat_rows = np.empty(t.shape, t.dtype), _rows(t), _rows(xhat)
     rows, m = _rows(out), len(t_rows)
-    mean, along = totals[0] * (scale / m), totals[1] * (scale / m)
+    mean, slope = sum_t * (scale / m), sum_xhat_t * (scale / m)
 
     def rule(i):
-        np.multiply(xhat_rows[i], along, out=rows[i])
+        np.multiply(xhat_rows[i], slope, out=rows[i])
         rows[i] += mean
         scaled = np.multiply(t_rows[i], scale, out=scratch("scaled", t_rows[i].shape))
         np.subtract(scaled, rows[i], out=rows[i])

@@ -13,7 +13,7 @@ from ..backend import array_module
 from ..errors import ShapeError
 from ..ops.random import threshold
 from .cublas import gemm
-from .workspace import shared
+from .workspace import reused
 
 THREADS = 256           # in a block: any multiple of 32 would do for kernels that only move numbers
 FAN = 32                # rows that one thread adds: enough threads for the whole device, and few rounds of them
@@ -81,7 +81,7 @@ def matmul(a, b):
 
 def conv(x, W, g):
     """y = ∂T/∂dy; see ops/conv.py."""
-    X = shared(x, ("windows", g), lambda: _windows(x, g))
+    X = reused(x, ("windows", g), lambda: _windows(x, g))
     return matmul(X, W.reshape(-1, W.shape[-1])).reshape(len(x), *g.out, W.shape[-1])
 
 
@@ -97,7 +97,7 @@ def conv_input(dy, W, g):
 
 def conv_weight(x, dy, g):
     """dW = ∂T/∂W; see ops/conv.py."""
-    X = shared(x, ("windows", g), lambda: _windows(x, g))
+    X = reused(x, ("windows", g), lambda: _windows(x, g))
     return matmul(X.T, dy.reshape(-1, dy.shape[-1])).reshape(*g.kernel, x.shape[-1], dy.shape[-1])
 
 
@@ -133,11 +133,11 @@ def geometry(g, channels, four):
 
 # Pointwise.
 
-def add_bias(y, b, slope=1):
-    """y + b, then LeakyReLU of this slope, in y's own memory: y must be nobody else's."""
-    y = y if y.flags.c_contiguous else y.copy()
-    _launch("add_bias", y.size, y, *_dense(b), float(slope), y.shape[-1], y.size)
-    return y
+def add_bias(y, b):
+    """y + b."""
+    y, out = *_dense(y), _like(y)
+    _launch("add_bias", y.size, y, *_dense(b), out, y.shape[-1], y.size)
+    return out
 
 
 def leaky_relu(x, slope):
@@ -208,31 +208,41 @@ def moments(x):
             return x[0, :c], x[0, c:]
 
 
-def follow(running, batch, momentum, factor=1.0):
+def update_running(running, batch, momentum, factor):
     """running ← momentum·running + (1 − momentum)·factor·batch, in place."""
-    _launch("follow", running.size, running, *_dense(batch), float(momentum), (1.0 - momentum) * factor, running.size)
+    _launch("update_running", running.size, running, *_dense(batch), float(momentum), (1.0 - momentum) * factor, running.size)
 
 
-def normalize(x, mean, s, gamma, beta, slope=1):
-    """y = γ·x̂ + β, then LeakyReLU of this slope, and x̂ = (x − mean)/s."""
+def normalize(x, mean, s, gamma, beta):
+    """y = γ·x̂ + β and x̂ = (x − mean)/s."""
     x, y, xhat = *_dense(x), _like(x), _like(x)
-    _launch("normalize", x.size, x, *_dense(mean, s, gamma, beta), y, xhat, float(slope), x.shape[-1],
-            x.size)
+    _launch("normalize", x.size, x, *_dense(mean, s, gamma, beta), y, xhat, x.shape[-1], x.size)
     return y, xhat
 
 
-def sums(t, xhat):
+def project(t, xhat, s):
+    """P(t) = (t − mean t − x̂·mean(x̂ t))/s."""
+    return _project(t, xhat, 1 / s, *_sums(t, xhat))
+
+
+def normalize_backward(dy, xhat, s, gamma):
+    """dx = P(γ dy) = γ P(dy), dγ = Σ x̂ dy, dβ = Σ dy; the two sums are those of P(dy)."""
+    dbeta, dgamma = _sums(dy, xhat)
+    return _project(dy, xhat, gamma / s, dbeta, dgamma), dgamma, dbeta
+
+
+def _sums(t, xhat):
     """Σ t and Σ x̂t over all axes but the last."""
     c = t.shape[-1]
     both = _total(_blocks("sum_products", c, *_rows(t, xhat), width=2))
     return both[:c], both[c:]
 
 
-def project(t, xhat, scale, totals):
-    """scale·(t − Σt/m − x̂·Σx̂t/m), with the two sums at hand."""
+def _project(t, xhat, scale, sum_t, sum_xhat_t):
+    """scale·(t − mean t − x̂·mean(x̂ t)), from the two sums."""
     t, xhat, scale, out = *_dense(t, xhat, scale), _like(t)
     c = t.shape[-1]
-    _launch("project", t.size, t, xhat, scale, *_dense(*totals), out, float(t.size // c), c, t.size)
+    _launch("project", t.size, t, xhat, scale, *_dense(sum_t, sum_xhat_t), out, float(t.size // c), c, t.size)
     return out
 
 
@@ -247,6 +257,8 @@ def bce_with_logits(logits, target):
 
 
 def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
-    """A step on θ, m and v, in place; lr, c1, c2 are 0-d arrays of the device; see ops/adam.py."""
+    """A step on θ, m and v, in place; lr, c1, c2: numbers, or 0-d arrays of the device; see ops/adam.py."""
+    xp = array_module(theta)
+    lr, c1, c2 = (xp.asarray(number, dtype=theta.dtype) for number in (lr, c1, c2))
     _launch("adam", theta.size, theta, *_dense(g), m, v, lr, c1, c2, float(beta1), 1.0 - beta1, float(beta2),
             1.0 - beta2, float(eps), theta.size)

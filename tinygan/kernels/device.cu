@@ -7,12 +7,11 @@
 #define KERNEL extern "C" __global__ void
 #define EACH(i, n) unsigned i = blockIdx.x * blockDim.x + threadIdx.x; if (i >= (n)) return
 
-// Pointwise. A slope of 1 leaves what LeakyReLU is given as it is.
+// Pointwise.
 
-KERNEL add_bias(float* y, const float* b, float slope, unsigned c, unsigned n) {
+KERNEL add_bias(const float* y, const float* b, float* out, unsigned c, unsigned n) {
     EACH(i, n);
-    float v = y[i] + b[i % c];
-    y[i] = v > 0 ? v : slope * v;
+    out[i] = y[i] + b[i % c];
 }
 
 KERNEL leaky_relu(const float* x, float* y, float slope, unsigned n) {
@@ -109,18 +108,17 @@ KERNEL sum_products(const float* t, const float* xhat, float* out, unsigned rows
 
 // Batch normalisation of x (n, c).
 
-KERNEL follow(float* running, const float* batch, float momentum, float share, unsigned n) {
+KERNEL update_running(float* running, const float* batch, float momentum, float share, unsigned n) {
     EACH(i, n);
     running[i] = momentum * running[i] + share * batch[i];
 }
 
 KERNEL normalize(const float* x, const float* mean, const float* s, const float* gamma, const float* beta, float* y,
-                 float* xhat, float slope, unsigned c, unsigned n) {
+                 float* xhat, unsigned c, unsigned n) {
     EACH(i, n);
     unsigned j = i % c;
     xhat[i] = (x[i] - mean[j]) / s[j];
-    float v = gamma[j] * xhat[i] + beta[j];
-    y[i] = v > 0 ? v : slope * v;
+    y[i] = gamma[j] * xhat[i] + beta[j];
 }
 
 KERNEL project(const float* t, const float* xhat, const float* scale, const float* sum, const float* along, float* y,

@@ -1,4 +1,7 @@
-"""Buffers that are reused from call to call: fresh memory costs a page fault every four kilobytes."""
+"""Memory and results that are used again: buffers, transforms of weights, transforms of one array.
+
+Fresh memory costs a page fault every four kilobytes, and the transform of a weight serves several products.
+"""
 
 import ctypes
 import threading
@@ -8,9 +11,7 @@ from math import prod
 
 import numpy as np
 
-from ..backend import array_module
-
-_held = threading.local()       # each thread has its own: two of them never write into one buffer
+_here = threading.local()       # each thread has its own: two of them never write into one buffer
 
 
 def scratch(name, shape, dtype=np.float32):
@@ -18,35 +19,35 @@ def scratch(name, shape, dtype=np.float32):
 
     The next call with the same name gives the same memory: use it within one function, never return it.
     """
-    buffers, size = _held.__dict__.setdefault("buffers", {}), prod(shape)
+    buffers, size = _here.__dict__.setdefault("buffers", {}), prod(shape)
     key = (name, np.dtype(dtype))
     if key not in buffers or buffers[key].size < size:
         buffers[key] = np.empty(size, dtype)
     return buffers[key][:size].reshape(shape)
 
 
-# What one array becomes (its transform, its windows) may serve two products: made once while the array is shared.
+# What is computed from one array (its transform, its windows) may serve two products.
 
 @contextmanager
-def sharing(array):
-    """Inside, what is made of this array is made once for all that use it; it must not change there."""
-    before, _held.kept = getattr(_held, "kept", None), [array, None]
+def reusing(array):
+    """Inside, what `reused` computes from this array is computed once; the array must not change there."""
+    before, _here.kept = getattr(_here, "kept", None), [array, None]
     try:
         yield
     finally:
         if before is not None:
             before[1] = None        # its buffers may have served the inner array
-        _held.kept = before
+        _here.kept = before
 
 
 def kept_of(array=None):
-    """The pair [shared array, what is kept of it or None], if this array (or any) is shared; else None."""
-    kept = getattr(_held, "kept", None)
+    """The pair [array, what is kept of it or None], if results of this array (or any) are reused; else None."""
+    kept = getattr(_here, "kept", None)
     return kept if kept is not None and (array is None or kept[0] is array) else None
 
 
-def shared(array, key, make):
-    """make(), or what it gave under this key before if `array` is shared."""
+def reused(array, key, make):
+    """make(), or the result of this key if results of `array` are reused."""
     kept = kept_of(array)
     if kept is None:
         return make()
@@ -55,47 +56,36 @@ def shared(array, key, make):
     return kept[1][1]
 
 
-# What weights become serves every product with them until they change.
+# What is computed from weights serves every product with them until an optimiser moves them.
 
 @contextmanager
-def steady(*vectors):
-    """Inside, what `of_weights` makes of arrays within these vectors is kept; whoever changes one calls `changed`."""
-    before, _held.weights = getattr(_held, "weights", None), ({}, vectors)
+def caching(cache):
+    """Inside, `of_weights` keeps its results in the dict `cache`; None: it keeps none. Whoever moves weights clears it."""
+    before, _here.weights = getattr(_here, "weights", None), cache
     try:
         yield
     finally:
-        _held.weights = before
-
-
-def changed(vector):
-    """The numbers of this vector are others now: forget what was made of the arrays within it."""
-    weights, _ = getattr(_held, "weights", None) or ({}, ())
-    for key in [key for key, (W, _) in weights.items() if _within(W, vector)]:
-        del weights[key]
-
-
-def _within(W, vector):
-    return array_module(W).may_share_memory(W, vector)
+        _here.weights = before
 
 
 def of_weights(W, key, make):
-    """make(), or what it gave under this key for this very array, while it has been `steady`; else None."""
-    weights, vectors = getattr(_held, "weights", None) or ({}, ())
-    if not any(_within(W, vector) for vector in vectors):
+    """make(), or its result under this key for this array W; None where results are not kept (see `caching`)."""
+    cache = getattr(_here, "weights", None)
+    if cache is None:
         return None
-    if (id(W), key) not in weights:
-        if len(weights) >= 16:      # arrays that come and go
-            weights.clear()
-        weights[id(W), key] = (W, make())       # W too: as long as it lives, no other array has its id
-    return weights[id(W), key][1]
+    if (id(W), key) not in cache:
+        if len(cache) >= 32:        # temporary arrays
+            cache.clear()
+        cache[id(W), key] = (W, make())     # W too: as long as it exists, no other array has its id
+    return cache[id(W), key][1]
 
 
 @lru_cache(maxsize=None)
-def keep():
-    """Let the C library keep the memory that arrays give back, up to 32 MiB each, for those of the next step.
+def keep_memory():
+    """Let the C library keep freed memory, up to 32 MiB an array, for the arrays of the next step.
 
-    Otherwise glibc hands it to the system and asks again, and every step pays for the same pages anew. Elsewhere
-    this does nothing. Called once, when training starts; what the process holds is then its peak.
+    Otherwise glibc returns it to the system and asks again, and every step pays for the same pages. Elsewhere this does
+    nothing. Called once, when training starts; the process then holds its peak.
     """
     trim_threshold, top_pad, mmap_threshold = -1, -2, -3       # <malloc.h>
     try:

@@ -1,20 +1,15 @@
-"""Activations: each is f, f′ and f″ from `ops/pointwise.py`; `Pointwise` does the rest.
+"""Activations: f, f′ and f″ of each are in `ops/pointwise.py`; `Pointwise` makes the four maps of them.
 
 x of any shape (N, …) -> y of the same shape.
 """
 
-from .. import kernels
 from ..errors import ConfigError
 from ..ops import pointwise as op
-from .base import Pointwise
+from .pointwise import Pointwise
 
 
 class LeakyReLU(Pointwise):
-    """y = x where x > 0, else slope·x.  f′ = 1 or slope (slope at 0), f″ = 0.  Maas et al. 2013.
-
-    After a layer with a bias, or BatchNorm, `Sequential` has that layer compute it (`forward_leaky`): who changes f
-    here changes `add_bias` and `normalize` in ops/ and kernels/ too, or writes a subclass, which runs as it is written.
-    """
+    """y = x where x > 0, else slope·x.  f′ = 1 or slope (slope at 0), f″ = 0.  Maas et al. 2013."""
 
     def __init__(self, slope=0.2):
         if not slope >= 0:
@@ -23,10 +18,10 @@ class LeakyReLU(Pointwise):
         super().__init__()
 
     def f(self, x):
-        return kernels.leaky_relu(x, self.slope)
+        return op.leaky_relu(x, self.slope)
 
     def d1(self, t, x, y):
-        return kernels.leaky_relu_d1(t, x, self.slope)
+        return op.leaky_relu_d1(t, x, self.slope)
 
     def __repr__(self):
         return f"LeakyReLU({self.slope:g})"

@@ -1,9 +1,9 @@
 """Convolution in two dimensions, channels last."""
 
-from .. import kernels
 from ..ops import init as initial
+from ..ops.conv import conv, conv_input, conv_weight
 from ..ops.windows import geometry, parse_padding, parse_pair
-from .base import Affine
+from .affine import Affine
 
 
 class Conv2D(Affine):
@@ -34,13 +34,13 @@ class Conv2D(Affine):
         return geometry(x.shape[1:3], self.kernel, self.stride, self.padding)
 
     def map(self, x, g):
-        return kernels.conv(x, self.param("W", x), g)
+        return conv(x, self.param("W", x), g)
 
     def adjoint(self, dy, g):
-        return kernels.conv_input(dy, self.param("W", dy), g)
+        return conv_input(dy, self.param("W", dy), g)
 
     def wgrad(self, x, dy, g):
-        return kernels.conv_weight(x, dy, g)
+        return conv_weight(x, dy, g)
 
     def __repr__(self):
         (kh, kw), (sh, sw) = self.kernel, self.stride

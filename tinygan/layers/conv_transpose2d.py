@@ -1,10 +1,10 @@
 """Transposed convolution: Conv2D with its map and its adjoint exchanged."""
 
-from .. import kernels
 from ..errors import ConfigError, ShapeError
 from ..ops import init as initial
+from ..ops.conv import conv, conv_input, conv_weight
 from ..ops.windows import geometry, parse_padding, parse_pair
-from .base import Affine
+from .affine import Affine
 
 
 class ConvTranspose2D(Affine):
@@ -56,16 +56,16 @@ class ConvTranspose2D(Affine):
         if min(out) < 1:
             raise ShapeError(f"{self} expected an input from which something is left after padding {self.padding}, "
                              f"got one of size {tuple(size)}, that would give {tuple(out)}; use less padding")
-        return geometry(out, self.kernel, self.stride, self.padding)
+        return geometry(tuple(out), self.kernel, self.stride, self.padding)
 
     def map(self, x, g):
-        return kernels.conv_input(x, self.param("W", x), g)
+        return conv_input(x, self.param("W", x), g)
 
     def adjoint(self, dy, g):
-        return kernels.conv(dy, self.param("W", dy), g)
+        return conv(dy, self.param("W", dy), g)
 
     def wgrad(self, x, dy, g):
-        return kernels.conv_weight(dy, x, g)
+        return conv_weight(dy, x, g)
 
     def __repr__(self):
         (kh, kw), (sh, sw) = self.kernel, self.stride

@@ -1,11 +1,9 @@
 """Dropout."""
 
-from .. import kernels
-from ..backend import name_of
 from ..errors import ConfigError
-from ..ops.init import generator
-from ..ops.random import draw_key
-from .base import Affine
+from ..ops.products import multiply
+from ..ops.random import dropout, source
+from .affine import Affine
 
 
 class Dropout(Affine):
@@ -15,8 +13,8 @@ class Dropout(Affine):
     (but for 2⁻¹⁷ in the probability, see `ops/random.py`), so train=False is the identity.
 
     x of any shape (N, …) -> y of the same shape. rate in [0, 1).
-    rng: a NumPy generator; forward takes one key of it and the mask follows from the key on the device
-    (`ops/random.py`). None: fresh entropy.  Source: Srivastava et al. 2014.
+    forward draws one key from rng (None: fresh entropy), and the mask follows from the key (`ops/random.py`).
+    Source: Srivastava et al. 2014.
     """
 
     def __init__(self, rate):
@@ -29,11 +27,11 @@ class Dropout(Affine):
         self.expect(x, "N", ...)
         if not train or self.rate == 0:
             return x, (x, None)
-        y, mask = kernels.dropout(draw_key(generator(rng), name_of(x)), x, self.rate)
+        y, mask = dropout(source(rng).key(x), x, self.rate)
         return y, (x, mask)
 
     def map(self, x, mask):
-        return x if mask is None else kernels.multiply(x, mask)
+        return x if mask is None else multiply(x, mask)
 
     adjoint = map
 

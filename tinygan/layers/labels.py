@@ -1,6 +1,8 @@
-"""Conditioning on classes: both networks are told which class a sample is to be of."""
+"""Conditioning on classes: the class of each sample is part of the input of both networks."""
 
 from numbers import Integral
+
+import numpy as np   # labels given as a list
 
 from .. import backend
 from ..backend import array_module
@@ -9,53 +11,70 @@ from .base import Layer
 
 
 class WithLabels(Layer):
-    """The class of each sample, appended to it as `classes` more channels of which one is 1 and the others 0.
+    """The first layer of a network whose last `classes` input channels are the class of each sample: 1 there, else 0.
 
-        y[n, …, :C] = x[n, …],    y[n, …, C + k] = 1 if labels[n] = k, else 0
-        dx = dy[…, :C]            ty = (tx, 0)            dtx = dty[…, :C]
+        y[n, …, :C] = x[n, …, :C],    y[n, …, C + k] = 1 if x[n, …, C + k] > ½, else 0
+        dx = (dy[…, :C], 0)           ty = (tx[…, :C], 0)           dtx = (dty[…, :C], 0)
 
-    x (N, …, C) -> y (N, …, C + classes). Labels are no input that is differentiated: set them before forward,
-
-        layer.labels = y        (N,) integers in 0 … classes − 1, on the host
-
-    as `GAN` does for both networks of a conditional game. Raises DataError while there are none that fit.
+    The class channels are constant wherever they are differentiable, so a gradient penalty on D does not see them.
+    x (N, …, C + classes) -> y of the same shape; `with_classes` makes such an x.
     Source: Mirza & Osindero 2014.
     """
 
     def __init__(self, classes):
         if not (isinstance(classes, Integral) and classes >= 1):
             raise ConfigError(f"expected at least one class, got {classes!r}")
-        self.classes, self.labels = classes, None
+        self.classes = int(classes)
         super().__init__()
 
     def forward(self, x, train=True, rng=None):
-        self.expect(x, "N", ...)
-        xp = array_module(x)
-        here = backend.fresh(lambda: self._labels_of(len(x)), backend.name_of(x))
-        codes = here[:, None] == xp.arange(self.classes, dtype="int32")
-        codes = codes.astype(x.dtype).reshape(len(x), *[1] * (x.ndim - 2), self.classes)
-        codes = xp.broadcast_to(codes, (*x.shape[:-1], self.classes))
-        return xp.concatenate([x, codes], axis=-1), x.shape[-1]
-
-    def _labels_of(self, n):
-        labels = self.labels
-        if labels is None or len(labels) != n:
-            raise DataError(f"{self} expected {n} labels, one for each sample, got "
-                            f"{'none' if labels is None else len(labels)}; set layer.labels before forward")
-        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= self.classes:
-            raise DataError(f"{self} expected labels in 0 … {self.classes - 1}, got {labels.dtype} in "
-                            f"{labels.min()} … {labels.max()}")
-        return labels.astype("int32")
+        self.expect(x, "N", ..., "C")
+        c = x.shape[-1] - self.classes
+        if c < 1:
+            raise ConfigError(f"{self} expected {self.classes} channels of classes after those of the sample, got "
+                              f"{x.shape}; make x with layers.with_classes(x, labels, {self.classes})")
+        return _joined(x[..., :c], x[..., c:] > 0.5), c
 
     def backward(self, dy, cache, grads=None):
-        return array_module(dy).ascontiguousarray(dy[..., :cache])
+        return _joined(dy[..., :cache], 0 * dy[..., cache:])
 
     def jvp(self, tx, cache):
-        xp = array_module(tx)
-        return xp.concatenate([tx, xp.zeros((*tx.shape[:-1], self.classes), dtype=tx.dtype)], axis=-1), None
+        return self.backward(tx, cache), None
 
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
         return self.backward(dy, cache), self.backward(dty, cache)
 
     def __repr__(self):
         return f"WithLabels({self.classes})"
+
+
+def with_classes(x, labels, classes):
+    """x (N, …, C) and the classes of its samples -> (N, …, C + classes), 1 in the channel of the class, else 0.
+
+    labels (N,): integers in 0 … classes − 1, a list, or an array on the host or beside x; with classes = 0, x is
+    returned as it is. Raises DataError for other labels (those on a device are not read) and ConfigError for None.
+    """
+    if not classes:
+        return x
+    xp, labels = array_module(x), backend.to(check_labels(labels, len(x), classes), backend.name_of(x))
+    codes = (labels[:, None] == xp.arange(classes, dtype="int32")).reshape(len(x), *[1] * (x.ndim - 2), classes)
+    return _joined(x, xp.broadcast_to(codes, (*x.shape[:-1], classes)))
+
+
+def check_labels(labels, n, classes):
+    """n labels as an array of int32; those on a device as they are. Raises as `with_classes`."""
+    if labels is None:
+        raise ConfigError(f"expected the labels of the batch in a game with {classes} classes, got none; give labels")
+    labels = np.asarray(labels) if isinstance(labels, (list, tuple)) else labels
+    if backend.name_of(labels) != "numpy":
+        return labels
+    if labels.shape != (n,):
+        raise DataError(f"expected {n} labels, one for each sample, got shape {labels.shape}; give those of this batch")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
+        raise DataError(f"expected labels in 0 … {classes - 1}, got {labels.dtype} in {labels.min()} … {labels.max()}; "
+                        f"number the classes from 0 on")
+    return labels.astype("int32")
+
+
+def _joined(x, codes):
+    return array_module(x).concatenate([x, codes.astype(x.dtype)], axis=-1)

@@ -4,7 +4,8 @@ from numbers import Integral
 
 from ..backend import array_module
 from ..errors import ConfigError, ShapeError
-from .base import Affine, Layer
+from .affine import Affine
+from .base import Layer
 
 
 class Pack(Affine):

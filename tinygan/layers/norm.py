@@ -2,9 +2,9 @@
 
 import numpy as np   # the host-side statistics of a layer that no network owns yet
 
-from .. import kernels
 from ..errors import ConfigError
-from ..ops.norm import project_backward
+from ..ops.norm import moments, normalize, normalize_backward, project, project_backward, update_running
+from ..ops.products import sum_rows
 from .base import Layer
 
 
@@ -32,48 +32,43 @@ class BatchNorm(Layer):
     def draw(self, rng):
         return {"gamma": np.ones(self.c), "beta": np.zeros(self.c)}
 
-    def forward(self, x, train=True, rng=None, slope=1):
+    def forward(self, x, train=True, rng=None):
         self.expect(x, "N", ..., self.c)
         if train:
-            mean, var = kernels.moments(x)
+            mean, var = moments(x)
             m = x.size // self.c
-            kernels.follow(self.state["mean"], mean, self.momentum)
-            kernels.follow(self.state["var"], var, self.momentum, m / max(m - 1, 1))
+            update_running(self.state["mean"], mean, self.momentum, 1.0)
+            update_running(self.state["var"], var, self.momentum, m / max(m - 1, 1))
         else:
             mean, var = (self.state[name].astype(x.dtype, copy=False) for name in ("mean", "var"))
         s = (var + self.eps)**0.5
-        y, xhat = kernels.normalize(x, mean, s, self.param("gamma", x), self.param("beta", x), slope)
+        y, xhat = normalize(x, mean, s, self.param("gamma", x), self.param("beta", x))
         return y, (xhat, s, train)
 
-    def forward_leaky(self, x, slope, train=True, rng=None):
-        return self.forward(x, train, rng, slope) if self.is_own(BatchNorm) else None
-
     def backward(self, dy, cache, grads=None):
-        xhat, s, train = cache
-        totals = kernels.sums(dy, xhat)
+        (xhat, s, train), gamma = cache, self.param("gamma", dy)
+        if train:
+            dx, dgamma, dbeta = normalize_backward(dy, xhat, s, gamma)          # P(γ dy), Σ x̂ dy, Σ dy
+        else:
+            dx, dgamma, dbeta = gamma * dy / s, sum_rows(xhat * dy), sum_rows(dy)
         if grads is not None:
-            grads["gamma"] += totals[1]
-            grads["beta"] += totals[0]
-        scale = self.param("gamma", dy) / s
-        return kernels.project(dy, xhat, scale, totals) if train else scale * dy       # P(γ dy) = γ P(dy)
+            grads["gamma"] += dgamma
+            grads["beta"] += dbeta
+        return dx
 
     def jvp(self, tx, cache):
         xhat, s, train = cache
-        p = self._project(tx, xhat, s) if train else tx / s
+        p = project(tx, xhat, s) if train else tx / s
         return self.param("gamma", tx) * p, (tx, p)
 
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
         (xhat, s, train), (tx, p) = cache, tcache
         if grads is not None:
-            grads["gamma"] += kernels.sum_rows(p * dty)
+            grads["gamma"] += sum_rows(p * dty)
         dx, c = self.backward(dy, cache, grads), self.param("gamma", dty) * dty
         if not train:
             return dx, c / s
-        return dx + project_backward(c, tx, xhat, s), self._project(c, xhat, s)
-
-    @staticmethod
-    def _project(t, xhat, s):
-        return kernels.project(t, xhat, 1 / s, kernels.sums(t, xhat))
+        return dx + project_backward(c, tx, xhat, s), project(c, xhat, s)
 
     def __repr__(self):
         return f"BatchNorm({self.c})"

@@ -2,7 +2,7 @@
 
 from ..backend import array_module
 from ..ops.windows import add_windows, geometry, pad, parse_padding, parse_pair, windows
-from .base import Affine
+from .affine import Affine
 
 
 class _Pool(Affine):

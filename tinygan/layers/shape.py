@@ -1,10 +1,10 @@
-"""Layers that only rearrange: their adjoint puts everything back."""
+"""Layers that only rearrange; their adjoint is the inverse."""
 
 import math
 from numbers import Integral
 
 from ..errors import ConfigError, ShapeError
-from .base import Affine
+from .affine import Affine
 
 
 class Reshape(Affine):
@@ -45,3 +45,16 @@ class Flatten(Affine):
 
     def adjoint(self, dy, shape):
         return dy.reshape(len(dy), *shape)
+
+
+class Identity(Affine):
+    """y = x: the path around a residual block, or a part of `Parallel` that hands x on.  x (N, …) -> y (N, …)."""
+
+    def prepare(self, x, train, rng):
+        self.expect(x, "N", ...)
+
+    def map(self, x, ctx):
+        return x
+
+    def adjoint(self, dy, ctx):
+        return dy

@@ -1,10 +1,11 @@
 """Spectral normalisation: a layer whose weight is divided by its largest singular value."""
 
-from .. import backend, kernels
+from .. import backend
 from ..backend import array_module
 from ..errors import ConfigError
 from ..ops.init import generator
-from .base import Affine
+from ..ops.products import matmul
+from .affine import Affine
 
 
 class SpectralNorm(Affine):
@@ -20,7 +21,7 @@ class SpectralNorm(Affine):
     With λ = ⟨dW̄, W̄⟩ the last line is (dW̄ − λ·v uᵀ)/σ. It is linear in dW̄, so it serves second order as well.
 
     layer: a Dense or a convolution (a transposed one has the norm of the convolution that it is the adjoint of).
-    W must not be all zeros. Parameters as of that layer; state u (outputs,), v (everything else,).
+    Where W is all zeros, W̄ = W, and u and v stay. Parameters as of that layer; state u (outputs,), v (everything else,).
     train=False uses u and v as they are; gradients are checked so, as each training pass moves u and v.
     Source: Miyato et al. 2018, Algorithm 1 and eq. 9.
     """
@@ -60,9 +61,9 @@ class SpectralNorm(Affine):
         return W.reshape(-1, W.shape[-1])
 
     def _iterate(self):
-        W, u = self._matrix(), self.state["u"]
-        v = _unit(_times(W, u))
-        return _unit(_times(W.T, v)), v
+        W, u, v = self._matrix(), self.state["u"], self.state["v"]
+        v = _unit(_times(W, u), v)
+        return _unit(_times(W.T, v), u), v
 
     def prepare(self, x, train, rng):
         ctx = self.inner.prepare(x, train, rng)
@@ -73,6 +74,7 @@ class SpectralNorm(Affine):
             u, v = self.state["u"].copy(), self.state["v"].copy()
         u, v = u.astype(x.dtype, copy=False), v.astype(x.dtype, copy=False)
         sigma = (v * _times(self.param("W", x).reshape(len(v), -1), u)).sum()
+        sigma += sigma == 0
         return ctx, sigma, u, v
 
     def map(self, x, ctx):
@@ -94,9 +96,11 @@ class SpectralNorm(Affine):
 
 
 def _times(matrix, vector):
-    return kernels.matmul(matrix, vector[:, None])[:, 0]
+    return matmul(matrix, vector[:, None])[:, 0]
 
 
-def _unit(x):
+def _unit(x, otherwise):
+    """x of norm 1, or another vector where x is all zeros."""
     xp = array_module(x)
-    return x / (xp.sqrt((x * x).sum()) + 1e-12)
+    norm = xp.sqrt((x * x).sum())
+    return xp.where(norm > 0, x / (norm + 1e-12), otherwise)

@@ -1,6 +1,9 @@
 """One step of Adam, as on paper: Kingma & Ba 2015, Algorithm 1."""
 
+from .registry import op
 
+
+@op
 def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
     """A step on θ with gradient g; θ and the moments m, v are changed in place. Vectors of one shape.
 

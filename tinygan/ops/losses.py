@@ -17,6 +17,7 @@ the gradient is largest, 1/ε, just where D is most wrong (clipping p would make
 from ..backend import array_module
 from ..errors import BackendError, DtypeError, ShapeError
 from .pointwise import sigmoid, softplus
+from .registry import op
 
 
 def bce(p, target):
@@ -41,6 +42,7 @@ def _log(p):
     return xp.log(safe) + (p - safe) / eps, 1 / safe
 
 
+@op
 def bce_with_logits(logits, target):
     """Cross-entropy of σ(logits).
 

@@ -6,14 +6,17 @@ No formula overflows for any finite x.
 """
 
 from ..backend import array_module
+from .registry import op
 
 
+@op
 def leaky_relu(x, slope):
     """f = x where x > 0, else slope·x (Maas et al. 2013)."""
     xp = array_module(x)
     return (xp.maximum if slope <= 1 else xp.minimum)(x, slope * x)   # faster than where; the same
 
 
+@op
 def leaky_relu_d1(t, x, slope):
     """f′·t = t where x > 0, else slope·t; at the kink x = 0 the left derivative. f″ = 0."""
     above = (x > 0).astype(t.dtype)
@@ -35,6 +38,7 @@ def tanh_d2(t, x, y):
     return -2 * y * (1 - y * y) * t
 
 
+@op
 def sigmoid(x):
     """f = 1/(1 + e⁻ˣ), written with e^−|x| ≤ 1 so that nothing overflows and small values keep their digits."""
     xp = array_module(x)

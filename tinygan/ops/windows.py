@@ -7,6 +7,7 @@ Source: Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learn
 as TensorFlow defines it: out = ⌈n/s⌉, an odd pixel of padding at the bottom right.
 """
 
+from functools import lru_cache
 from numbers import Integral
 from typing import NamedTuple
 
@@ -23,17 +24,13 @@ class Geometry(NamedTuple):
     out: tuple      # how many windows
 
     def taps(self):
-        """Yield (u, v, rows, columns): which padded pixels stand under tap (u, v) of all windows."""
-        for u in range(self.kernel[0]):
-            for v in range(self.kernel[1]):
-                yield u, v, self._under(0, u), self._under(1, v)
-
-    def _under(self, axis, tap):
-        return slice(tap, tap + self.stride[axis] * (self.out[axis] - 1) + 1, self.stride[axis])
+        """All (u, v, rows, columns): the slices of padded pixels that tap (u, v) of all windows reads."""
+        return _taps(self)
 
 
+@lru_cache(maxsize=1024)
 def geometry(size, kernel, stride, padding):
-    """The Geometry of windows over an input of `size` (H, W).
+    """The Geometry of windows over an input of `size` (H, W), a tuple; computed once for each set of arguments.
 
     kernel, stride: pairs of int; padding: as `parse_padding` returns it.
     Raises ShapeError when not one window fits.
@@ -46,9 +43,16 @@ def geometry(size, kernel, stride, padding):
         pads = padding
     out = tuple((n + sum(p) - k) // s + 1 for n, k, s, p in zip(size, kernel, stride, pads))
     if min(out) < 1:
-        raise ShapeError(f"expected an input at least as large as the kernel {kernel}, got {tuple(size)} "
+        raise ShapeError(f"expected an input at least as large as the kernel {kernel}, got {size} "
                          f"with padding {pads}; enlarge the input or the padding, or shrink the kernel")
-    return Geometry(tuple(size), kernel, stride, pads, out)
+    return Geometry(size, kernel, stride, pads, out)
+
+
+@lru_cache(maxsize=1024)
+def _taps(g):
+    rows, columns = ([slice(tap, tap + s * (o - 1) + 1, s) for tap in range(k)]
+                     for k, s, o in zip(g.kernel, g.stride, g.out))
+    return tuple((u, v, rows[u], columns[v]) for u in range(g.kernel[0]) for v in range(g.kernel[1]))
 
 
 def _same(n, k, s):

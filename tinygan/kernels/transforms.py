@@ -42,7 +42,7 @@ import numpy as np
 from ..backend import array_module
 from ..ops.windows import Geometry
 from . import cublas
-from .parallel import parallel
+from .threads import parallel
 from .workspace import kept_of, of_weights, scratch
 
 CHUNK = 128     # samples that the host transforms at a time: what they need stays small, whatever the batch

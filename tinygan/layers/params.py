@@ -11,8 +11,8 @@ import math
 
 import numpy as np      # the shape of whatever is assigned
 
-from .backend import array_module
-from .errors import ShapeError
+from ..backend import array_module
+from ..errors import ShapeError
 
 
 class Params(dict):

@@ -1,0 +1,199 @@
+"""The executor: runs the maps of networks during a training step, with the results of the networks themselves.
+
+    with executors(G, D) as (G, D):         what `tinygan.ops.registry.executors` gives while kernels/ is there
+
+It does what the layers, each written to be read, leave undone:
+
+    dx            a map that is given `grads` stops at the first layer with parameters: nobody needs dx there
+    weights       transforms of weights are kept until the parameters are asked for, as an optimiser does to move them
+    cotangents    adjoint and weight gradient of a layer share one transform of dy
+    threads       a network with convolutions, however deep inside, is split among threads of our own (`threads.py`)
+
+Only layers of exactly the known classes, with no method replaced, are run in another way than they are written.
+"""
+
+import threading
+from contextlib import contextmanager, nullcontext
+
+from ..layers import Conv2D, ConvTranspose2D, Dense, Layer, Parallel, Sequential, SpectralNorm
+from ..layers.parallel import total
+from ..layers.sequential import check_cotangent
+from ..ops.products import sum_rows
+from .threads import own_threads
+from .workspace import caching, reusing
+
+_here = threading.local()       # running: the executors of the step that this thread is in
+
+
+class Executor:
+    """A network (`.net`) run by nodes. Its four maps; everything else is the network's own.
+
+    With `grads`, backward returns None in the place of dx, and jvp_backward in the place of dx and dtx.
+    """
+
+    def __init__(self, net):
+        self.net, self.node, self.cache = net, _node(net), {}
+
+    def forward(self, x, train=True, rng=None):
+        """As the network."""
+        with caching(self.cache):
+            return self.node.forward(x, train, rng)
+
+    def backward(self, dy, cache, grads=None):
+        """As the network, without dx if grads are given."""
+        with caching(self.cache):
+            return self.node.backward(dy, cache, grads, grads is None)
+
+    def jvp(self, tx, cache):
+        """As the network."""
+        with caching(self.cache):
+            return self.node.jvp(tx, cache)
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads=None):
+        """As the network, without dx and dtx if grads are given."""
+        with caching(self.cache):
+            return self.node.jvp_backward(dy, dty, cache, tcache, grads, grads is None)
+
+    @property
+    def params(self):
+        """The parameters. Whoever asks may change them, so this invalidates the cached transforms."""
+        self.cache.clear()
+        return self.net.params
+
+    @property
+    def theta(self):
+        """The parameter vector, likewise."""
+        self.cache.clear()
+        return self.net.theta
+
+    @theta.setter
+    def theta(self, value):
+        self.cache.clear()
+        self.net.theta = value
+
+    def __getattr__(self, name):
+        return getattr(self.net, name)
+
+
+@contextmanager
+def executors(*networks):
+    """Executors of these networks, in threads of our own if one of them has convolutions.
+
+    Within `executors` of the same networks it gives the same ones, with what they have cached.
+    """
+    running = getattr(_here, "running", None)
+    if running is not None and [executor.net for executor in running] == [*networks]:
+        yield running
+        return
+    _here.running = [Executor(net) for net in networks]
+    try:
+        with own_threads() if any(map(_convolves, networks)) else nullcontext():
+            yield _here.running
+    finally:
+        _here.running = running
+
+
+def _convolves(layer):
+    """Whether a layer is a convolution, or has one inside."""
+    inside = [*getattr(layer, "layers", ()), *([layer.inner] if isinstance(layer, SpectralNorm) else [])]
+    return isinstance(layer, (Conv2D, ConvTranspose2D)) or any(map(_convolves, inside))
+
+
+# Nodes: the maps of one layer, told whether dx is needed.
+
+def _node(layer):
+    known = {Sequential: _Chain, Parallel: _Branches, Dense: _Affine, Conv2D: _Affine, ConvTranspose2D: _Affine}
+    replaced = set(vars(layer)) & {name for name in dir(Layer) if not name.startswith("_")} - {"params", "state"}
+    return (_AsWritten if replaced else known.get(type(layer), _AsWritten))(layer)
+
+
+class _AsWritten:
+    """Any layer."""
+
+    def __init__(self, layer):
+        self.layer, self.forward, self.jvp = layer, layer.forward, layer.jvp
+
+    def backward(self, dy, cache, grads, dx):
+        return self.layer.backward(dy, cache, grads)
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+        return self.layer.jvp_backward(dy, dty, cache, tcache, grads)
+
+    def __repr__(self):
+        return repr(self.layer)
+
+
+class _Affine(_AsWritten):
+    """The rules of `layers.affine`."""
+
+    def backward(self, dy, cache, grads, dx):
+        (x, ctx), layer = cache, self.layer
+        with reusing(dy):
+            if grads is not None:
+                grads["W"] += layer.wgrad(x, dy, ctx)
+                if "b" in grads:
+                    grads["b"] += sum_rows(dy)
+            return layer.adjoint(dy, ctx) if dx else None
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+        (_, ctx), layer = cache, self.layer
+        with reusing(dty):
+            if grads is not None:
+                grads["W"] += layer.wgrad(tcache, dty, ctx)
+            dtx = layer.adjoint(dty, ctx) if dx else None
+        return self.backward(dy, cache, grads, dx), dtx
+
+
+class _Network(_AsWritten):
+    def __init__(self, layer):
+        super().__init__(layer)
+        self.layers = [_node(part) for part in layer.layers]
+
+    def __getattr__(self, name):
+        return getattr(self.layer, name)
+
+
+class _Chain(_Network):
+    """The rules of `layers.sequential`."""
+
+    def __init__(self, layer):
+        super().__init__(layer)
+        self.forward, self.jvp = (getattr(Sequential, name).__get__(self) for name in ("forward", "jvp"))
+        self.first = next((i for i, part in enumerate(layer.layers) if len(part.params)), len(self.layers))
+
+    def _needed(self, dx):
+        """Index of each layer that backward runs, and whether its dx is needed."""
+        return [(i, dx or i > self.first) for i in reversed(range(0 if dx else self.first, len(self.layers)))]
+
+    def backward(self, dy, cache, grads, dx):
+        caches = check_cotangent(self, "dy", dy, cache)
+        for i, needed in self._needed(dx):
+            dy = self.layers[i].backward(dy, caches[i], self.part(grads, i), needed)
+        return dy if dx else None
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+        check_cotangent(self, "dy", dy, cache)
+        caches = check_cotangent(self, "dty", dty, cache)
+        for i, needed in self._needed(dx):
+            dy, dty = self.layers[i].jvp_backward(dy, dty, caches[i], tcache[i], self.part(grads, i), needed)
+        return (dy, dty) if dx else (None, None)
+
+
+class _Branches(_Network):
+    """The rules of `layers.parallel`."""
+
+    def __init__(self, layer):
+        super().__init__(layer)
+        self.forward, self.jvp = (getattr(Parallel, name).__get__(self) for name in ("forward", "jvp"))
+
+    def backward(self, dy, cache, grads, dx):
+        caches, widths = cache
+        dxs = [node.backward(d, caches[i], self.part(grads, i), dx)
+               for i, (node, d) in enumerate(zip(self.layers, self.split(dy, widths)))]
+        return total(dxs) if dx else None
+
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+        caches, widths = cache
+        pairs = [node.jvp_backward(d, dt, caches[i], tcache[i], self.part(grads, i), dx) for i, (node, d, dt)
+                 in enumerate(zip(self.layers, self.split(dy, widths), self.split(dty, widths)))]
+        return tuple(map(total, zip(*pairs))) if dx else (None, None)
