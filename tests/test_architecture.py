@@ -12,7 +12,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # Each imports only from those before it.
 ORDER = ["errors", "backend", "params", "ops", "kernels", "layers", "net", "losses", "optim", "latent",
          "processes", "penalties", "capture",
-         "gan", "gradreport", "gradcheck", "models", "interchange", "selfcheck", "files", "data", "checkpoint",
+         "gan", "models", "gradcheck", "interchange", "files", "data", "checkpoint",
          "classifier", "metrics", "guards", "plots", "config", "results", "report", "run", "bench", "cli", "__init__",
          "__main__"]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}

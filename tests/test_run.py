@@ -195,8 +195,8 @@ def test_stopped_in_the_middle_it_keeps_what_there_is(here, number):
 
 
 def test_gradcheck_and_info(capsys, monkeypatch):
-    from tinygan import selfcheck
-    monkeypatch.setattr(selfcheck, "NETWORKS", [("mlp", {"width": 0.05})])
+    from tinygan.gradcheck import suite
+    monkeypatch.setattr(suite, "NETWORKS", [("mlp", {"width": 0.05})])
     assert tinygan("gradcheck") == 0
     out = capsys.readouterr().out
     for name in ("Dense", "Conv2D", "ConvTranspose2D", "MaxPool2D", "AvgPool2D", "UpSampling2D", "BatchNorm", "Dropout",

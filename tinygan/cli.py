@@ -340,11 +340,11 @@ def _compare(args):
 
 
 def _gradcheck(args):
-    from . import selfcheck
+    from .gradcheck import suite
     header = f"{'':<8} {'':<62} {'backward':>9} {'jvp':>9} {'adjoint':>9} {'2nd order':>9}"
     print(header + "\n" + "─" * len(header))
     wrong = []
-    for group, found in selfcheck.run(args.seed):
+    for group, found in suite.run(args.seed):
         columns = [[error for quantity, error in found.items() if _column(quantity) == column] for column in range(4)]
         cells = " ".join(f"{max(errors):>9.1e}" if errors else f"{'':>9}" for errors in columns)
         print(f"{group:<8} {found.name:<62} {cells}{'' if found.ok else '  WRONG'}", flush=True)

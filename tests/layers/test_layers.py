@@ -5,8 +5,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tinygan import gradcheck, selfcheck
+from tinygan import gradcheck
 from tinygan.errors import ShapeError
+from tinygan.gradcheck import suite
 from tinygan.layers import (Affine, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU,
                             MaxPool2D, ReLU, Reshape, Sigmoid, Softplus, Tanh, UpSampling2D, WithLabels)
 
@@ -85,7 +86,7 @@ def test_reshape():
     check(Reshape((3, 2, 1)), (2, 6), 0)
 
 
-@pytest.mark.parametrize("layer, shape, train", selfcheck.LAYERS, ids=lambda v: repr(v) if hasattr(v, "params") else "")
+@pytest.mark.parametrize("layer, shape, train", suite.LAYERS, ids=lambda v: repr(v) if hasattr(v, "params") else "")
 def test_every_layer_on_every_backend(layer, shape, train, xb):
     """The four maps on each backend give what NumPy gives, and a float32 x stays float32 throughout."""
     from tinygan import backend
@@ -130,7 +131,7 @@ def test_batch_norm_statistics():
         np.testing.assert_array_equal(layer.state[name], before[name])
 
 
-@given(case=st.sampled_from(selfcheck.LAYERS), dtype=st.sampled_from(["float32", "float64"]), n=st.integers(1, 3),
+@given(case=st.sampled_from(suite.LAYERS), dtype=st.sampled_from(["float32", "float64"]), n=st.integers(1, 3),
        seed=seed)
 def test_the_dtype_of_x_is_that_of_everything(case, dtype, n, seed):
     """A layer on its own computes in the dtype of x, and both dtypes agree to float32's precision."""

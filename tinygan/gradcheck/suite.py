@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from . import gradcheck, losses, models
-from .layers import (Augment, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier,
-                     LeakyReLU, MaxPool2D, MinibatchStd, Pack, ReLU, Reshape, Sigmoid, Softplus, SpectralNorm,
-                     Tanh, UpSampling2D, WithLabels)
-from .net import Sequential
+from .. import losses, models
+from ..layers import (Augment, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier,
+                      LeakyReLU, MaxPool2D, MinibatchStd, Pack, ReLU, Reshape, Sigmoid, Softplus, SpectralNorm,
+                      Tanh, UpSampling2D, WithLabels)
+from ..net import Sequential
+from .checks import check_layer, check_loss
 
 
 def _labelled(layer, labels):
@@ -56,19 +57,19 @@ def run(seed=0):
     """Yield (group, Report) for every layer, every loss and D∘G end to end; x and cotangents from the seed."""
     rng = np.random.default_rng(seed)
     for layer, shape, train in LAYERS:
-        report = gradcheck.check_layer(layer, rng.standard_normal(shape), rng=seed, train=train)
+        report = check_layer(layer, rng.standard_normal(shape), rng=seed, train=train)
         report.name += "" if train else ", train=False"
         yield "layer", report
     for name in losses.names:
         loss, (r, f) = losses.get(name), rng.standard_normal((2, 6, 1))
-        yield "loss", gradcheck.check_loss(loss.d_loss, r, f, name=f"{name}, D")
-        yield "loss", gradcheck.check_loss(lambda fake: loss.g_loss(fake, r), f, name=f"{name}, G")
+        yield "loss", check_loss(loss.d_loss, r, f, name=f"{name}, D")
+        yield "loss", check_loss(lambda fake: loss.g_loss(fake, r), f, name=f"{name}, G")
     p, logits = rng.uniform(0.01, 0.99, (6, 1)), 3 * rng.standard_normal((6, 1))
-    yield "loss", gradcheck.check_loss(lambda p: losses.bce(p, 0.9), p, name="bce")
-    yield "loss", gradcheck.check_loss(lambda l: losses.bce_with_logits(l, 0.9), logits, name="bce_with_logits")
+    yield "loss", check_loss(lambda p: losses.bce(p, 0.9), p, name="bce")
+    yield "loss", check_loss(lambda l: losses.bce_with_logits(l, 0.9), logits, name="bce_with_logits")
     for name, options in NETWORKS:
         G, D = models.get(name).build(rng=rng, **options)
         x = rng.standard_normal((3, *G.input_shape))
-        report = gradcheck.check_layer(Sequential([G, D]), x, rng=seed, directions=1, limit=0)
+        report = check_layer(Sequential([G, D]), x, rng=seed, directions=1, limit=0)
         report.name = f"D∘G of {name}, {sum(net.theta.size for net in (G, D)):,} parameters"
         yield "network", report

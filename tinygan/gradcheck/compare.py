@@ -1,0 +1,187 @@
+"""By hand against by differences: the verdict on an array of derivatives, and the evidence for its cause.
+
+Two tolerances hold at once. That of the array, `TOLERANCE`, is relative to its largest element (report.py says why).
+That of each element i is
+
+    |aᵢ − nᵢ| ≤ ELEMENT·max(|aᵢ|, |nᵢ|) + OWN·max|a| + 4·gapᵢ + roundingᵢ
+
+    gapᵢ        how far the estimate at the neighbouring step is: bounds truncation
+    roundingᵢ   Σₖ |wₖ| 4ρₖ/h, the rounding error of Σₖ wₖ yₖ in the differences, with ρₖ as measured (differences.py),
+                and 4u|xᵢ||aᵢ|/h for that of xᵢ + h
+    OWN         the rounding of aᵢ itself, a sum of terms that may be as large as max|a|: some thousand u
+    ELEMENT     what remains is an error of the rule. A rule that is 0.1 % wrong is beyond it by a factor ten
+
+With f and x of order 1, gap and rounding are 10⁻¹² to 10⁻¹¹: an error of 0.1 % shows in an element that is up to
+about 10⁷ times smaller than the largest. ρ is measured only for elements that the other terms do not excuse.
+
+Arrays of up to `limit` elements are checked one element at a time, larger ones along random directions r: each
+component is ±(½ … 3/2), with the sign of the gradient under test, so that none is left out and none cancels
+another (any direction is a valid test of a gradient; with these the signal stands √n higher above rounding).
+Of several directions the last is levelled: rᵢ is also divided by |aᵢ| (by max|a|/10⁶ at least), so that
+small elements count as much as large ones. A direction whose estimates disagree among themselves crosses a kink
+at every h and is drawn anew. If a direction fails, single elements are searched for the index to report.
+"""
+
+import numpy as np   # host arrays: a report's numbers
+
+from .. import backend
+from . import diagnosis
+from .differences import UNIT, difference, kinks, rounding
+from .point import SEARCH
+from .report import FLOOR, TOLERANCE
+
+ELEMENT = 1e-4
+OWN = 1e-12
+REDRAWS = 8     # of a direction that crosses a kink
+
+
+def judge(report, quantity, a, n, flat, gaps, inputs, rounding_of, kink_at, kink, cause):
+    """Record what is wrong with the elements `flat` of an array.
+
+    a: by hand, the whole array; n, gaps: of those elements; rounding_of, kink_at: functions of positions in flat, and
+    kink, cause: functions that give the lines on a kink and on what else is wrong (of positions, too).
+    """
+    here, own = a.reshape(-1)[flat], max(abs(a).max(), abs(n).max())
+    scale, off, size = max(own, FLOOR), abs(here - n), np.maximum(abs(here), abs(n))
+    report.note(quantity, float(off.max()) / scale)
+    wrong = ~(off <= TOLERANCE * scale)      # not: NaN is wrong too
+    allowed = ELEMENT * size + OWN * own + 4 * gaps
+    suspects = np.flatnonzero(~wrong & (off > allowed))
+    allowed[suspects] += rounding_of(suspects)
+    small = ~wrong & (off > allowed)
+    places = np.flatnonzero(wrong | small)
+    if not places.size:
+        return
+    on_kink = kink_at(places)
+    index = lambda i: np.unravel_index(int(flat[i]), a.shape)
+    if on_kink.any():
+        i = places[on_kink][0]
+        report.fail(quantity, f"{quantity}[{', '.join(map(str, index(i)))}]: cannot be compared, as the numerical "
+                    f"derivative does not exist", kink(i), index=index(i), by_hand=float(here[i]), inputs=inputs)
+    places = places[~on_kink]
+    if not places.size:
+        return
+    if wrong[places].any():
+        i = places[int(np.where(wrong[places], off[places], -1).argmax())]
+        tolerance, error = TOLERANCE, off[i] / scale
+        kept = np.setdiff1d(np.arange(flat.size), np.flatnonzero(wrong | small)[on_kink])
+        text = cause(kept)
+    else:
+        i = places[int((off / np.maximum(allowed, 1e-300))[places].argmax())]
+        tolerance, error = allowed[i] / size[i], off[i] / size[i]
+        text = (f"right in norm, but this element, {size[i] / own:.0e} of the largest, is {error:.1%} off; the "
+                f"differences know it to {tolerance:.0e}")
+    report.differ(quantity, index(i), float(here[i]), float(n[i]), float(error), float(tolerance), inputs, text)
+
+
+class Gradient:
+    """The gradient of ⟨weights, f()⟩ with respect to args[name] of a point, by hand and by differences.
+
+    again: a function (between, times) that calls the map once more and returns this gradient: without another batch
+    in between, or with grads that held `times` as much before. None: there is no such call (a loss).
+    """
+
+    def __init__(self, point, report, quantity, name, by_hand, f, weights, again=None):
+        self.point, self.report, self.quantity, self.name = point, report, quantity, name
+        self.by_hand, self.f, self.weights, self.again = by_hand, f, weights, again
+        self.inputs = point.inputs[2 if quantity.startswith("second") else 1]
+
+    def check(self, directions, limit):
+        """Compare; what is wrong goes into the report."""
+        expected, got = self.point.args[self.name].shape, getattr(self.by_hand, "shape", None)
+        if got != expected:
+            cause = "it is of the shape of the transpose" if got and got == expected[::-1] else ""
+            if self.by_hand is None:
+                map_ = "jvp_backward" if self.quantity.startswith("second") else "backward"
+                cause = f"{map_} returned None; end it with: return " + ("dx, dtx" if map_ != "backward" else "dx")
+            self.report.add_shape(self.quantity, f"of {self.name}, ", expected, self.by_hand, cause)
+            return
+        self.a = backend.asnumpy(self.by_hand).astype("float64", copy=False)
+        if self.a.size <= limit:
+            self.elements(np.arange(self.a.size))
+            return
+        for k in range(directions):
+            if not self.direction(levelled=0 < k == directions - 1):
+                return
+
+    def along(self, r):
+        """The numerical derivative along r."""
+        return difference(self.point.move(self.name, r, self.f), lambda y: (self.weights * y).sum())
+
+    def elements(self, flat):
+        """Compare one element at a time."""
+        point, units = self.point, [self.point.unit(self.name, place) for place in flat]
+        moved = lambda i: point.move(self.name, units[i], self.f)
+        estimates = [self.along(r) for r in units]
+        n, gaps = (np.array([float(value) for value in values]) for values in
+                   zip(*((estimate.value, estimate.gaps) for estimate in estimates)))
+        x = backend.asnumpy(point.args[self.name]).reshape(-1)[flat]
+
+        def rounding_of(positions):
+            return np.array([self.rounding(units[i], estimates[i].h, abs(x[i] * self.a.reshape(-1)[flat[i]]))
+                             for i in positions])
+
+        def kink_at(positions):
+            return np.array([bool(kinks(moved(i))[0].any()) for i in positions])
+
+        def kink(i):
+            at = np.unravel_index(int(flat[i]), self.a.shape)
+            return point.kink(f"{self.name}[{', '.join(map(str, at))}]")
+        judge(self.report, self.quantity, self.a, n, flat, gaps, self.inputs, rounding_of, kink_at, kink,
+              lambda kept: self.cause(n[kept], flat[kept]))
+
+    def rounding(self, r, h, argument):
+        """The rounding error of a difference of step h along r. argument: Σᵢ |xᵢ aᵢ| over what moves."""
+        rho = rounding(self.point.move(self.name, r, self.f), h)
+        return float((abs(self.weights) * rho).sum()) + 4 * UNIT * float(argument) / h
+
+    def direction(self, levelled):
+        """Compare along one random direction; return whether it is right."""
+        point, a = self.point, self.a
+        for _ in range(REDRAWS):
+            size = point.rng.uniform(0.5, 1.5, a.shape)
+            if levelled and np.isfinite(a).all():
+                size = size / np.maximum(abs(a), max(1e-6 * abs(a).max(), 1e-300))
+            r = np.where(a != 0, np.sign(a), 1.0) * size / (np.linalg.norm(size) if levelled else a.size**0.5)
+            device = backend.to(r, point.where)
+            estimate = self.along(device)
+            if estimate.settled:
+                break
+        by_hand, n = float((a * r).sum()), float(estimate.value)
+        off, scale = abs(by_hand - n), max(abs(by_hand), abs(n))
+        if levelled and not estimate.settled and np.isfinite(off):
+            return True     # small elements give the estimates little to agree on
+        allowed = TOLERANCE * max(scale, FLOOR)
+        if levelled:
+            allowed = min(allowed, TOLERANCE * scale + OWN * abs(a).max() + 4 * float(estimate.gaps))
+            if off > allowed:
+                argument = abs(a * backend.asnumpy(point.args[self.name])).sum()
+                allowed += self.rounding(device, estimate.h, argument)
+        if not levelled:
+            self.report.note(self.quantity, off / max(scale, FLOOR))
+        if off <= allowed:
+            return True
+        n_failures = len(self.report.failures)
+        self.elements(point.rng.permutation(a.size)[:SEARCH])
+        if len(self.report.failures) == n_failures:
+            self.report.differ(self.quantity, (), by_hand, n, off / max(scale, 1e-300), allowed / max(scale, 1e-300),
+                               self.inputs, "" if estimate.settled else point.kink("every direction that was tried"))
+        return False
+
+    def cause(self, n, flat):
+        """Why single elements are wrong: by calls that tell, then by what the numbers look like."""
+        here = lambda array: backend.asnumpy(array).reshape(-1)[flat]
+        second = self.quantity.startswith("second")
+        map_, key = "jvp_backward" if second else "backward", f'grads["{self.name}"]'
+        known = self.name in self.point.filled
+        if self.again:
+            with np.errstate(all="ignore"):
+                lost = here(self.again(times=2.0)) - here(self.by_hand)     # a right rule, or a wrong sum, gives 0
+                if known and diagnosis.close(-lost, here(self.point.filled[self.name])):
+                    return f"{key} = ... instead of {key} += ...: what it held before {map_} is lost"
+                if diagnosis.close(here(self.again(between=False)), n):
+                    return (f"right only while no other batch passes between forward and {map_}: something is kept on "
+                            f"the layer instead of in the cache")
+        if known and not self.a.any() and n.any():
+            return f"nothing was added; write {key} += ... (grads = ... gives the name grads to another object)"
+        return diagnosis.of(self.a, n, flat, self.point.counts())

@@ -1,0 +1,93 @@
+"""Why a gradient is wrong: the common mistakes, each recognised by what it does to the numbers.
+
+`of` compares the array by hand, a, with the numerical one, n, under one hypothesis after another:
+
+    a = c·n                     a constant factor: −1, 2, the number of samples or of averaged elements, or its inverse
+    a = n in another order      axes exchanged, reversed or shifted
+
+The hypotheses that need another call of the map (what was in grads before is lost; another batch came in between) are
+those of `compare.Gradient`, which can make it. A cause is named only where all elements that were compared fit it.
+"""
+
+from itertools import combinations, permutations
+from math import prod
+
+import numpy as np   # host arrays: a report's numbers
+
+CLOSE = 1e-6        # of the largest numerical element: far above the error of differences, far below any coincidence
+
+
+def close(a, n):
+    """Whether two arrays are the same but for rounding and the error of differences."""
+    scale = abs(n).max(initial=0.0)
+    return bool(scale > 0 and abs(a - n).max() <= CLOSE * scale)
+
+
+def of(a, n, flat, counts):
+    """The cause in one line, or "" without evidence.
+
+    a: by hand, the whole array; n: the numerical values at the places `flat` of it; counts: mapping number -> what it
+    counts, e.g. {4: "N, the batch size"}. All are host arrays.
+    """
+    here = a.reshape(-1)[flat]
+    if close(here, n):      # off by so little that the hypotheses cannot be told apart
+        return ""
+    return factor(here, n, counts) or order(a, n, flat)
+
+
+def factor(a, n, counts):
+    """a = c·n."""
+    if not abs(n).max(initial=0.0) > 0 or not np.isfinite(a).all():
+        return ""
+    c = float(a @ n) / float(n @ n)
+    if c == 0 or not close(a / c, n):
+        return "by hand all elements are 0" if not a.any() else ""
+    is_ = lambda value: abs(c / value - 1) <= CLOSE
+    found = ["by hand is -1 times the numerical value everywhere: wrong sign"] if is_(-1) else []
+    found += ["by hand is 2 times the numerical value everywhere: a factor 2 too much"] if is_(2) else []
+    found += ["by hand is 1/2 of the numerical value everywhere: a factor 2 is missing"] if is_(0.5) else []
+    for count, what in counts.items():
+        if count > 1 and is_(count):
+            found.append(f"by hand is {count} times the numerical value everywhere ({count} = {what}): summed instead "
+                         f"of averaged")
+        if count > 1 and is_(1 / count):
+            found.append(f"by hand is 1/{count} of the numerical value everywhere ({count} = {what}): averaged instead "
+                         f"of summed")
+    if not found and np.count_nonzero(n) >= 3:      # any two numbers have a ratio
+        return f"by hand is {c:.6g} times the numerical value everywhere: a constant factor"
+    return "; or ".join(found)
+
+
+def order(a, n, flat):
+    """a holds the elements of n in another order."""
+    places = np.unravel_index(flat, a.shape)
+    fits = lambda view: close(view[places], n)
+    axes = range(a.ndim)
+    for turn in permutations(axes):
+        if turn == tuple(axes):
+            continue
+        turned = a.transpose(turn)
+        if turned.shape == a.shape and fits(turned):
+            return "by hand is the transpose of the right array" if a.ndim == 2 else (
+                f"by hand has its axes exchanged: by_hand.transpose{turn} is right")
+        if turned.shape != a.shape and fits(turned.reshape(a.shape)):
+            return f"by hand has its axes exchanged: by_hand.transpose{turn}.reshape{a.shape} is right"
+        # A reshape to the transposed shape, where a transposition was meant.
+        shape = tuple(a.shape[k] for k in np.argsort(turn))
+        if shape != a.shape and fits(a.reshape(shape).transpose(turn)):
+            return f"by hand was reshaped to {a.shape} where its axes had to be exchanged (transpose)"
+    for k in range(1, a.ndim + 1):
+        for chosen in combinations(axes, k):
+            if prod(a.shape[i] for i in chosen) > 1 and fits(np.flip(a, chosen)):
+                return f"by hand is reversed along {_axes(chosen)}"
+    for axis in axes:
+        for shift in (1, -1):
+            if a.shape[axis] > 1 and fits(np.roll(a, shift, axis)):
+                return f"by hand is shifted by one place along {_axes([axis])}: off by one in an index or a padding"
+    if flat.size == a.size > 1 and close(np.sort(a, axis=None), np.sort(n)):
+        return "by hand has the right elements in the wrong order"
+    return ""
+
+
+def _axes(chosen):
+    return f"axis {chosen[0]}" if len(chosen) == 1 else f"the axes {', '.join(map(str, chosen))}"
