@@ -26,6 +26,7 @@ if "stacked" not in sys.argv:     # before NumPy is loaded: these networks are t
 
 import numpy as np   # noqa: E402
 
+import stacked as stacks   # noqa: E402
 from tinygan import GAN, backend, data, metrics, models, optim, run   # noqa: E402
 
 SHOWN = {"ring": ("modes", "high_quality", "reverse_kl", "worst_covariance", "energy"),
@@ -93,8 +94,8 @@ def stacked(images, seed, steps=None, batch=None, name="numpy", width=1.0, sampl
     G, D = models.dcgan(rng=rng, image=(28, 28, 3), width=width, backend=name, dropout=0)
     gan = GAN(G, D, "relativistic", optim.Adam(rate, 0.0, 0.99), optim.Adam(rate, 0.0, 0.99), rng=rng, penalty="r1+r2",
               gamma=optim.anneal(*STACKED["gamma"], steps), average=STACKED["average"], capture=name == "cupy")
-    gan.train(data.Stream(data.Stacked(images), batch, rng), steps=steps)
-    return metrics.stacked(np.concatenate([backend.asnumpy(gan.sample(min(1000, samples - i)))
+    gan.train(data.Stream(stacks.Stacked(images), batch, rng), steps=steps)
+    return stacks.metrics(np.concatenate([backend.asnumpy(gan.sample(min(1000, samples - i)))
                                            for i in range(0, samples, 1000)]))
 
 
@@ -158,7 +159,7 @@ def main():
         images, labels = data.load(args.data)
         tasks = [("stacked", stacked, images, seed, args.steps, args.batch, args.backend, args.width, args.samples)
                  for seed in seeds]
-        floors = [metrics.stacked(data.Stacked(images, labels).sample(args.samples, np.random.default_rng(0))[0])]
+        floors = [stacks.metrics(stacks.Stacked(images, labels).sample(args.samples, np.random.default_rng(0))[0])]
     _table(SHOWN[args.what], tasks, floors, args.jobs)
 
 

@@ -1,12 +1,24 @@
 """tinygan: generative adversarial networks with nothing hidden.
 
 Every backward pass is written by hand, on NumPy or CuPy arrays, and checked to second order.
+
+Modules are imported at first use, so that the command `tinygan` can catch Ctrl-C from its first line on.
 """
 
-from . import backend, data, gradcheck, interchange, latent, layers, losses, metrics, models, optim, penalties
-from .gan import GAN, every
-from .net import Sequential
+from importlib import import_module
 
 __version__ = "0.1.0"
 __all__ = ["GAN", "Sequential", "backend", "data", "every", "gradcheck", "interchange", "latent", "layers", "losses",
-           "metrics", "models", "optim", "penalties"]
+           "metrics", "models", "optim", "penalties", "run"]
+_DEFINED_IN = {"GAN": "gan", "every": "gan", "Sequential": "net"}     # the other names are modules
+
+
+def __getattr__(name):
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f".{_DEFINED_IN.get(name, name)}", __name__)
+    return getattr(module, name) if name in _DEFINED_IN else module
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

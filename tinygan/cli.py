@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, backend, data, latent, losses, models, optim, penalties, plots, report
+from . import __version__, backend, data, latent, losses, models, optim, penalties
 from . import run as runs
+from .data.files import atomic
 from .errors import ConfigError, TinyganError
-from .files import atomic
-from .guards import Diverged
+from .run import plots, report
+from .run.monitor import Diverged
 
 
 def main(argv=None):

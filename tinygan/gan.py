@@ -24,7 +24,6 @@ from .layers import Conv2D, ConvTranspose2D, WithLabels
 from .layers.base import check_parts
 from .ops.init import generator
 from .optim import Adam, Average
-from .processes import Alone
 
 
 class GAN:
@@ -75,6 +74,7 @@ class GAN:
             if not (isinstance(n, Integral) and n >= 1):
                 raise ConfigError(f"expected {name}, a number of steps, to be an integer ≥ 1, got {n!r}")
         self.latent, self.latent_dim, self.k, self.m = latent, latent_dim or _latent_dim(G), k, m
+        from .run.processes import Alone
         self.processes = processes or Alone()
         self.rng = generator(rng)
         self.sample_rng, = self.rng.spawn(1)   # looking at samples does not change the training that follows

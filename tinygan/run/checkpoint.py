@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backend
-from .errors import DataError, MissingError
-from .files import atomic, read_npz
+from .. import backend
+from ..errors import DataError, MissingError
+from ..data.files import atomic, read_npz
 
 FORMAT, VERSION = "tinygan state", 1
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backend, plots
+from .. import backend
+from . import plots
 from .config import Config, from_options, source
-from .data import Batches, Mixture, Stream
-from .errors import DataError, MissingError
-from .files import atomic
-from .penalties import Penalty
+from ..data import Batches, Mixture, Stream
+from ..errors import DataError, MissingError
+from ..data.files import atomic
+from ..penalties import Penalty
 from .results import evaluate, load, read_config
 
 STYLE = """

@@ -29,16 +29,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__, backend, checkpoint, data, kernels, plots, processes
+from .. import __version__, backend, data, kernels
+from . import checkpoint, plots, processes
 from .config import Config, build, check_effect, from_options, source
-from .errors import ConfigError, DataError
-from .files import atomic, clean, locked
-from .gan import steps_of
-from .guards import Guard
-from .results import evaluate, read_config, sample
-
-__all__ = ["Config", "Run", "evaluate", "from_options", "launch", "read_config", "resume", "sample",
-           "train"]
+from ..errors import ConfigError, DataError
+from ..data.files import atomic, clean, locked
+from ..gan import steps_of
+from .monitor import Monitor
+from .results import read_config
 
 FILES = ("config.json", "log.csv", "samples.png", "progress.gif", "losses.png", "weights.npz", "checkpoint.npz",
          "checkpoint.previous.npz")
@@ -123,7 +121,7 @@ class Run:
         self.gan.tell(np.zeros(config.pack, int))
         self.gan.D.forward(self.gan.sample(z=self.z[:config.pack]), train=False)
         self.log, self.pending, self.frames = {name: [] for name in COLUMNS}, [], []
-        self.guard = Guard(self.gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))
+        self.monitor = Monitor(self.gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))
         self.interrupted = self.moved = False
 
     def _length(self, recipe):
@@ -232,14 +230,14 @@ class Run:
                 ("d_loss", "loss D"), ("g_loss", "G"), ("d_real", "D(x)"), ("d_fake", "D(G(z))")]), refresh=False)
             self.bar.update(len(self.pending))
             self.pending = []
-            self.guard.check(step, read)
+            self.monitor.check(step, read)
 
     def look(self):
         """The same latents through G as it is now."""
         samples = backend.asnumpy(self.gan.sample(z=self.z))
         real = self.source.sample(1000, np.random.default_rng(0))[0] if samples.ndim == 2 else None
         self.frames.append(plots.png(plots.picture(samples, real)))
-        self.guard.look(self.gan.steps, samples, self.source[:500] if real is None else real)
+        self.monitor.check_samples(self.gan.steps, samples, self.source[:500] if real is None else real)
 
     def save(self):
         """The last look, the weights and the log, each file whole."""
@@ -265,7 +263,7 @@ class Run:
                 "t": {name: thing.t for name, thing in self._clocks().items()},
                 "rng": {name: rng.bit_generator.state for name, rng in self._generators().items()},
                 "batches": self.batches.state(), "data": self._fingerprint(),
-                "warned": sorted(self.guard.warned), "recent": self.guard.recent}
+                "warned": sorted(self.monitor.warned), "recent": self.monitor.recent}
         arrays = {name: backend.asnumpy(array) for name, array in self._arrays().items()}
         arrays |= {f"log.{name}": np.array(values, np.float64) for name, values in self.log.items()}
         arrays |= {f"frame.{i}": np.frombuffer(frame, np.uint8) for i, frame in enumerate(self.frames)}
@@ -288,8 +286,8 @@ class Run:
             self.log["step"] = [int(step) for step in self.log["step"]]
             frames = sorted((int(name.split(".")[1]), name) for name in arrays if name.startswith("frame."))
             self.frames = [arrays[name].tobytes() for _, name in frames]
-            self.guard = Guard(self.gan, self.guard.warn)
-            self.guard.warned, self.guard.recent = set(meta["warned"]), list(meta["recent"])
+            self.monitor = Monitor(self.gan, self.monitor.warn)
+            self.monitor.warned, self.monitor.recent = set(meta["warned"]), list(meta["recent"])
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise error if isinstance(error, DataError) else DataError(
                 f"expected the state of a run in {path}, got one with a part missing or changed "

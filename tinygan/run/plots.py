@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image   # Pillow comes with matplotlib
 
-from .errors import MissingError
-from .files import atomic
+from ..errors import MissingError
+from ..data.files import atomic
 
 _BLUE, _ORANGE, _GREY = "#1f77b4", "#ff7f0e", "#999999"
 

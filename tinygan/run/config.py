@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, fields
 
-from . import data, losses, models, optim
-from .errors import ConfigError
-from .gan import GAN
+from .. import data, losses, models, optim
+from ..errors import ConfigError
+from ..gan import GAN
 
 
 @dataclass

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan import cli, data, report, results, run
-from tinygan.config import Config
+from tinygan import cli, data, run
 from tinygan.errors import DataError, MissingError
+from tinygan.run import Config, report, results
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import checkpoint, data, metrics, models
+from .. import data, metrics, models
+from . import checkpoint
 from .config import build, from_options, source
-from .errors import ConfigError, DataError, MissingError
+from ..errors import ConfigError, DataError, MissingError
 
 
 def read_config(path):

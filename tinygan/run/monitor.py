@@ -2,15 +2,15 @@
 
 import math
 
-from . import backend
-from .errors import TinyganError
+from .. import backend
+from ..errors import TinyganError
 
 
 class Diverged(TinyganError, ArithmeticError):
     """Training produced a number that is not finite; the networks were put back to their last good weights."""
 
 
-class Guard:
+class Monitor:
     """Watches a GAN.  warn: function of one line of text, for what does not stop the run.
 
     check(step, metrics) is called with metrics that have been read (mapping name -> float), as often as one likes:
@@ -48,7 +48,7 @@ class Guard:
             self._once("won", f"step {step}: the discriminator has won (D(x) − D(G(z)) above 0.98 for a while), so G "
                               f"learns little; lower --d-lr, or add --penalty r1, --smoothing or --noise-std")
 
-    def look(self, step, samples, real):
+    def check_samples(self, step, samples, real):
         """Warn once if the samples (N, …) differ among themselves far less than real ones do; host arrays.
 
         Not before step 100: a G that has learned little may well draw the same grey everywhere.

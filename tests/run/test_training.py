@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan import cli, data, report, run
-from tinygan.data import idx
+from tinygan import cli, data, run
 from tinygan.errors import ConfigError
+from tinygan.run import report
+from write_idx import write_idx
 
 FILES = ["checkpoint.npz", "checkpoint.previous.npz", "config.json", "log.csv", "losses.png", "progress.gif",
          "samples.png", "weights.npz"]
@@ -88,7 +89,7 @@ def test_options(here, options):
 
 def test_idx_data(here):
     images = np.random.default_rng(0).integers(0, 256, (20, 12, 8), dtype=np.uint8)
-    idx.write(here / "train-images-idx3-ubyte.gz", images)
+    write_idx(here / "train-images-idx3-ubyte.gz", images)
     assert tinygan("train", "--data", f"idx:{here}", "--batch", 5, "--steps", 2, "--out", "r", "--quiet") == 0
     assert run.sample("r", 3, seed=0).shape == (3, 12, 8, 1)
 
@@ -107,8 +108,8 @@ def _bad(here):
     array = np.zeros((4, 30, 30), np.uint8)
     for name in ("odd", "cut", "float", "none", "taken"):
         (here / name).mkdir()
-    idx.write(here / "odd/train-images-idx3-ubyte", array)
-    idx.write(here / "float/train-images-idx3-ubyte", array.astype(np.float32))
+    write_idx(here / "odd/train-images-idx3-ubyte", array)
+    write_idx(here / "float/train-images-idx3-ubyte", array.astype(np.float32))
     (here / "cut/train-images-idx3-ubyte").write_bytes((here / "odd/train-images-idx3-ubyte").read_bytes()[:-1])
     (here / "taken/mine.txt").write_text("precious")
     (here / "broken").mkdir()
