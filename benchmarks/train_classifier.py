@@ -3,8 +3,8 @@
     python benchmarks/train_classifier.py --test path/to/mnist     (a folder with MNIST's t10k IDX files)
 
 5,000 images are few, so each is distorted anew every time: rotation, scale, shear, shift and a smooth random warp
-(Simard et al. 2003). The weights that are kept are a moving average. Writes tinygan/metrics/classifier.npz (float16) and
-classifier.txt with the accuracy on the test images, which are used once, at the end.
+(Simard et al. 2003). The weights that are kept are a moving average. Writes
+tinygan/metrics/classifier.npz (float16) and classifier.txt with the accuracy on the test images, used once, at the end.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tinygan import cli, data, run
-from tinygan.data import idx, sets
+from tinygan.data import sets
 from tinygan.errors import ConfigError, DataError, MissingError
 from write_idx import write_idx
 

@@ -49,7 +49,7 @@ def stop_at(r, step):
     def stopped(batches, steps, stop, callbacks):
         return train(batches, steps=step - r.gan.steps, stop=stop, callbacks=callbacks)
     r.gan.train = stopped
-    r.go(quiet=True)
+    r.train(quiet=True)
 
 
 def start(options, folder, stop):
@@ -183,7 +183,7 @@ def test_it_falls_back_to_the_one_before_and_says_so(tmp_path, capsys):
     path = tmp_path / "r/checkpoint.npz"
     path.write_bytes(path.read_bytes()[:1000])
     run.resume(tmp_path / "r", quiet=True)
-    assert "went back to checkpoint.previous.npz" in capsys.readouterr().err
+    assert "using checkpoint.previous.npz" in capsys.readouterr().err
     assert_same_run(tmp_path / "whole", tmp_path / "r")
 
 

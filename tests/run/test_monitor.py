@@ -69,7 +69,7 @@ def test_a_run_that_diverges(tmp_path, monkeypatch, capsys):
     code = cli.main(["train", "--model", "mlp", "--width", "0.1", "--loss", "wasserstein", "--lr", "1e30", "--steps",
                      "200", "--out", "r", "--quiet"])
     err = capsys.readouterr().err
-    assert code == 3 and "tinygan: error: step " in err and "the last good weights were kept" in err
+    assert code == 3 and "tinygan: error: step " in err and "the last finite weights were kept" in err
     assert "Traceback" not in err and err.count("\n") == 1
     assert np.isfinite(run.sample("r", 4)).all()
     with np.load(tmp_path / "r/weights.npz") as file:

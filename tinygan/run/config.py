@@ -1,78 +1,93 @@
-"""The options of a run, and what they make: the data, the two networks, the game."""
+"""The options of a run, and what is built from them: the data, the two networks, the GAN.
 
-from dataclasses import dataclass, fields
+Each option is written once, as a field of `Config`: its type, default, bounds and help text. The checks below and the
+options of `tinygan train` are derived from these fields.
+"""
 
-from .. import data, losses, models, optim
-from ..errors import ConfigError
+from dataclasses import dataclass, field, fields
+from math import inf
+
+from .. import data, latent, losses, models, optim, penalties
+from ..errors import ConfigError, choose
 from ..gan import GAN
+
+Weight = float | str        # a number ≥ 0, or "start:end": annealed over the run
+_TYPES = {int: (int, "an integer"), float: ((int, float), "a number"), bool: (bool, "true or false"),
+          str: (str, "text"), Weight: ((int, float, str), "a number, or start:end")}
+_NUMBERS = {2**31: "2³¹", inf: "infinity"}     # in words
+
+
+def option(default, help, choices=None, least=-inf, above=-inf, below=inf, metavar=None, unset=None):
+    """A field of Config.
+
+    choices: the names that there are; least, above, below: bounds of a number, ≥ least, > above and < below; metavar:
+    stands for the value in the help; unset: what None means, for the help.
+    """
+    return field(default=default, metadata={"help": help, "choices": choices, "least": least, "above": above,
+                                            "below": below, "metavar": metavar, "unset": unset})
+
+
+def count(default, help, least=1, unset=None):
+    """A field that counts something."""
+    return option(default, help, least=least, below=2**31, unset=unset)
 
 
 @dataclass
 class Config:
-    """The options of a run. None: the model's own default (see `models`)."""
-    model: str = None
-    width: float = None
-    data: str = "mnist5k"
-    image_size: int = 28       # of pictures from a folder
-    colour: bool = False       # likewise
-    loss: str = "non_saturating"
-    smoothing: float = 0.0
-    latent: str = "normal"
-    latent_dim: int = None
-    steps: int = None
-    epochs: float = None
-    batch: int = None
-    g_lr: float = None
-    d_lr: float = None
-    beta1: float = None
-    beta2: float = 0.999
-    schedule: str = "constant"
-    weight_decay: float = 0.0
-    k: int = 1
-    m: int = 1
-    seed: int = 0
-    backend: str = "numpy"
-    capture: bool = False      # the step as a CUDA graph
-    tf32: bool = False         # products of a GPU in TF32
-    penalty: str = None
-    gamma: object = None       # a number, or "start:end" over the run
-    g_penalty: float = 0.0
-    average: float = 0.0
-    noise_std: object = None   # likewise
-    clip: float = None
-    augment: str = None
-    pack: int = 1
-    spectral: bool = False
-    minibatch_std: bool = False
-    dropout: float = None      # of D's convolutional layers
-    conditional: bool = False  # on the labels of the data
-    classes: int = None        # how many labels there are; found from the data
+    """The options of a run. None is the default: of the field, or, where that is None, of the model (see `models`)."""
+    model: str = option(None, "architecture:", choices=models.names, unset="dcgan_small; points for 2-D data")
+    width: float = option(None, "factor on channels and hidden units", above=0, below=1e4,
+                          unset="1; dcgan_small 0.25")
+    data: str = option("mnist5k", f"{data.HELP};\nsets by name are searched for in the folder $TINYGAN_DATA first",
+                       metavar="NAME")
+    image_size: int = count(28, "images of a folder are resized to N × N")
+    colour: bool = option(False, "keep the colour of images of a folder")
+    loss: str = option("non_saturating", "objective:", choices=losses.names)
+    smoothing: float = option(0.0, "one-sided label smoothing: the real target is 1 − X", least=0, below=1)
+    latent: str = option("normal", "distribution of the latent vectors:", choices=latent.kinds)
+    latent_dim: int = count(None, "dimension of the latent vectors", unset="the model's, 100")
+    epochs: float = option(None, "passes over the data", above=0, below=1e9, unset="the model's")
+    steps: int = count(None, "stop after N steps, if that comes first")
+    batch: int = count(None, "samples in a minibatch", unset="the model's")
+    g_lr: float = option(None, "learning rate of G", above=0, unset="the model's")
+    d_lr: float = option(None, "learning rate of D", above=0, unset="the model's")
+    beta1: float = option(None, "Adam's β₁", least=0, below=1, unset="the model's, 0.5")
+    beta2: float = option(0.999, "Adam's β₂", least=0, below=1)
+    schedule: str = option("constant", "learning-rate schedule:", choices=optim.schedules)
+    weight_decay: float = option(0.0, "factor X of the L2 penalty ½·X·‖θ‖²", least=0)
+    k: int = count(1, "discriminator updates in each step")
+    m: int = count(1, "generator updates in each step")
+    seed: int = option(0, "of all random numbers; the same seed gives the same run", least=0)
+    penalty: str = option(None, "gradient penalties on D, joined by +: " + ", ".join(penalties.names), metavar="NAMES")
+    gamma: Weight = option(None, "weight of the penalties: a number, or start:end over the run", metavar="γ",
+                           unset="1 for r1, r2; 10 for the others")
+    g_penalty: float = option(0.0, "weight λ of G's penalty λ·E‖∇ log D(x)‖² at x = G(z)", least=0, metavar="λ")
+    average: float = option(0.0, "decay of an exponential moving average (EMA) of G's weights, used for samples",
+                            least=0, below=1, metavar="DECAY")
+    noise_std: Weight = option(None, "instance noise: standard deviation of noise on D's input, or start:end",
+                               metavar="σ", unset="no noise")
+    clip: float = option(None, "clip D's weights to [−C, C]", above=0, metavar="C")
+    augment: str = option(None, "differentiable augmentation of D's input: some of translation,cutout,brightness",
+                          metavar="KINDS")
+    pack: int = count(1, "samples that D judges together (PacGAN)")
+    spectral: bool = option(False, "spectral normalisation in D")
+    minibatch_std: bool = option(False, "minibatch standard deviation as a feature of D")
+    dropout: float = option(None, "dropout rate after D's convolutions", least=0, below=1, unset="0.3")
+    conditional: bool = option(False, "conditional GAN, on the labels of the data")
+    backend: str = option("numpy", "numpy or cupy", metavar="NAME")
+    capture: bool = option(False, "replay the training step as a CUDA graph (cupy)")
+    tf32: bool = option(False, "round the factors of products on the GPU to TF32: faster, 3 digits")
+    classes: int = None        # how many labels there are: found from the data, not an option
 
     def __post_init__(self):
-        kinds = {int: (int, "an integer"), float: ((int, float), "a number"), bool: (bool, "true or false"),
-                 str: (str, "text"), object: ((int, float, str), "a number, or start:end")}
-        for field in fields(self):
-            value, (kind, word) = getattr(self, field.name), kinds[field.type]
-            if value == "":
-                raise ConfigError(f"expected {field.name} to be {word}, got nothing; leave it out")
-            if value is not None and not (isinstance(value, kind) and isinstance(value, bool) <= (field.type is bool)):
-                raise ConfigError(f"expected {field.name} to be {word}, got {value!r}")
-        for name in ("steps", "batch", "k", "m", "latent_dim", "seed", "pack", "image_size"):
-            value, least = getattr(self, name), int(name != "seed")
-            if value is not None and value < least:
-                raise ConfigError(f"expected {name} to be an integer ≥ {least}, got {value!r}")
-            if value is not None and value >= 2**31 and name != "seed":
-                raise ConfigError(f"expected {name} to be an integer below 2³¹, got {value!r}")
+        for f in fields(self):
+            setattr(self, f.name, _checked(f, getattr(self, f.name)))
         if self.gamma is not None and not self.penalty:
-            raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, say, "
-                              f"or leave gamma out (--gamma none, if it is --config's)")
-        for name, end in (("width", 1e4), ("epochs", 1e9), ("g_lr", float("inf")), ("d_lr", float("inf"))):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < end:
-                raise ConfigError(f"expected {name} to be a number above 0 and below {end:g}, got {value!r}")
+            raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, or "
+                              f"leave gamma out (--gamma none, if it is from --config)")
 
     def resolve(self, samples):
-        """Fill in what depends on the model and the data; samples: the shape of one sample."""
+        """Fill in what depends on the model and on samples, the shape of one; returns the model's Recipe."""
         if self.model is None:
             self.model = "points" if len(samples) == 1 else "dcgan_small"
         recipe = models.get(self.model)
@@ -95,8 +110,8 @@ class Config:
 
 
 def from_options(options):
-    """A Config of these options (mapping name -> value); ConfigError for a name that there is not."""
-    known = {field.name for field in fields(Config)}
+    """A Config of these options (mapping name -> value); ConfigError for an unknown name."""
+    known = {f.name for f in fields(Config)}
     for name in options:
         if name not in known:
             raise ConfigError(f"unknown option {name!r}; choose among: {', '.join(sorted(known))}")
@@ -104,18 +119,18 @@ def from_options(options):
 
 
 def check_effect(config):
-    """Raise ConfigError for options of a new run that would do nothing."""
+    """Raise ConfigError for options of a new run that would have no effect."""
     if (config.image_size, config.colour) != (28, False) and not str(config.data).startswith("images:"):
-        raise ConfigError(f"expected a folder of pictures (images:FOLDER) to be resized or to keep its colour, got "
-                          f"{config.data!r}, which is taken as it is; leave out image_size and colour")
+        raise ConfigError(f"expected a folder of images (images:FOLDER) beside image_size or colour, got "
+                          f"{config.data!r}, which is used as it is; leave out image_size and colour")
     if config.tf32 and config.backend == "numpy":
-        raise ConfigError("expected backend cupy to round products to TF32, got numpy; leave tf32 out")
+        raise ConfigError("expected backend cupy beside tf32, got numpy; leave tf32 out")
 
 
 def source(config):
     """The data of a Config: images (N, H, W, C) or a Mixture, the shape of a sample, and labels (N,) or None.
 
-    A conditional Config learns from them how many classes there are. Raises ConfigError when it has no labels.
+    Sets `classes` of a conditional Config, and raises ConfigError if its data has no labels.
     """
     if config.data in data.streams:
         images, shape, labels = data.stream(config.data), (2,), None
@@ -126,7 +141,7 @@ def source(config):
         config.classes = None
         return images, shape, None
     if labels is None:
-        raise ConfigError(f"expected data with labels for a conditional game, got {config.data!r}, which has none; "
+        raise ConfigError(f"expected data with labels for a conditional GAN, got {config.data!r}, which has none; "
                           f"leave out --conditional")
     if labels.min() < 0:
         raise ConfigError(f"expected labels from 0 on in {config.data!r}, got {labels.min()}; number classes 0, 1, …")
@@ -138,7 +153,10 @@ def source(config):
 
 
 def build(config, recipe, shape, weights, training, steps, processes=None):
-    """The GAN of a resolved Config.  shape: of a sample; weights, training: seeds or generators; steps: of the run."""
+    """The GAN of a resolved Config.
+
+    shape: of a sample; weights, training: seeds or generators; steps: length of the run, for schedules.
+    """
     c = config
     options = {"width": c.width, "latent": c.latent_dim, "image": tuple(shape), "augment": c.augment, "pack": c.pack,
                "spectral": c.spectral, "minibatch_std": c.minibatch_std, "dropout": c.dropout, "classes": c.classes}
@@ -151,14 +169,41 @@ def build(config, recipe, shape, weights, training, steps, processes=None):
                capture=c.capture)
 
 
-def _annealed(name, value, steps):
-    """A number, or "start:end" as a schedule over the run."""
-    if value is None:
-        return None
+def endpoints(name, value):
+    """[number] or [start, end] of an option of type Weight; ConfigError for anything else."""
     try:
         numbers = [float(part) for part in str(value).split(":")]
     except ValueError:
         numbers = []
-    if not 1 <= len(numbers) <= 2 or not all(0 <= n < float("inf") for n in numbers):
+    if not 1 <= len(numbers) <= 2 or not all(0 <= n < inf for n in numbers):
         raise ConfigError(f"expected {name} as a number ≥ 0, or start:end of them, got {value!r}")
+    return numbers
+
+
+def _annealed(name, value, steps):
+    """A number, or a schedule from start to end over the run."""
+    if value is None:
+        return None
+    numbers = endpoints(name, value)
     return numbers[0] if len(numbers) == 1 else optim.anneal(*numbers, steps)
+
+
+def _checked(f, value):
+    """The value of the field f, None as its default; ConfigError if its type, bounds or choices do not allow it."""
+    (types, word), m = _TYPES[f.type], f.metadata
+    if value is None or not m:
+        return f.default if value is None else value
+    if value == "":
+        raise ConfigError(f"expected {f.name} to be {word}, got nothing; leave it out")
+    if not isinstance(value, types) or isinstance(value, bool) != (f.type is bool):
+        raise ConfigError(f"expected {f.name} to be {word}, got {value!r}")
+    if f.type in (int, float) and not (m["least"] <= value < m["below"] and value > m["above"]):
+        bounds = [f"{sign} {_NUMBERS.get(bound) or format(bound, 'g')}" for sign, bound in
+                  (("≥", m["least"]), (">", m["above"]), ("<", m["below"])) if bound != -inf]
+        raise ConfigError(f"expected {f.name} to be {word} {' and '.join(bounds)}, got {value!r}")
+    if f.type == Weight:
+        endpoints(f.name, value)
+    if m["choices"]:
+        value = value.replace("-", "_")
+        choose(f.name, value, dict.fromkeys(m["choices"]))
+    return value

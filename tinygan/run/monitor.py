@@ -1,4 +1,4 @@
-"""Guards of a run: numbers that are no longer finite stop it; collapse and a D that has won are warned about, once."""
+"""The monitor of a run: stops it when a number is not finite; warns about mode collapse and about a D that has won."""
 
 import math
 
@@ -7,64 +7,64 @@ from ..errors import TinyganError
 
 
 class Diverged(TinyganError, ArithmeticError):
-    """Training produced a number that is not finite; the networks were put back to their last good weights."""
+    """Training produced a number that is not finite; the networks have their last finite weights again."""
 
 
 class Monitor:
-    """Watches a GAN.  warn: function of one line of text, for what does not stop the run.
+    """Monitors a GAN.  warn: function of one line of text; each warning is given once.
 
-    check(step, metrics) is called with metrics that have been read (mapping name -> float), as often as one likes:
-    between two calls the last good weights are what `check` saw last.
+    Call check(step, metrics) with metrics read from the device (mapping name -> float), at any interval. It stores the
+    weights if they are finite; if not, it restores those of the last check.
     """
 
     def __init__(self, gan, warn):
         self.gan, self.warn, self.warned, self.recent = gan, warn, set(), []
-        self._keep()
+        self._store()
 
     def _arrays(self):
         nets = [self.gan.G, self.gan.D, *([self.gan.average.net] if self.gan.average else [])]
         return [array for net in nets for array in (net.theta, *net.state.values())]
 
-    def _keep(self):
-        self.good = [array.copy() for array in self._arrays()]
+    def _store(self):
+        self.stored = [array.copy() for array in self._arrays()]
 
-    def _put_back(self):
-        for array, good in zip(self._arrays(), self.good):
-            array[...] = good
+    def _restore(self):
+        for array, stored in zip(self._arrays(), self.stored):
+            array[...] = stored
 
     def check(self, step, metrics):
-        """Raise Diverged if a metric or a weight is not finite; warn once if D has won for a hundred checks."""
+        """Raise Diverged if a metric or a weight is not finite; warn if D has won for a hundred checks in a row."""
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
         where = self._where()
         if bad or where:
-            self._put_back()
+            self._restore()
             what = f"{bad[0]} is {metrics[bad[0]]}" if bad else "a weight is not finite"
             raise Diverged(f"step {step}: {what}; first in {where or 'the loss'}; the likely cause is a learning rate "
                            f"that is too high for this loss, or data out of range: lower --lr, or add --penalty r1; "
-                           f"the last good weights were kept")
-        self._keep()
+                           f"the last finite weights were kept")
+        self._store()
         self.recent = [*self.recent[-99:], metrics["d_real"] - metrics["d_fake"]]
         if len(self.recent) == 100 and min(self.recent) > 0.98:
-            self._once("won", f"step {step}: the discriminator has won (D(x) − D(G(z)) above 0.98 for a while), so G "
-                              f"learns little; lower --d-lr, or add --penalty r1, --smoothing or --noise-std")
+            self._warn_once("won", f"step {step}: the discriminator has won (D(x) − D(G(z)) has stayed above 0.98), so "
+                                   f"G learns little; lower --d-lr, or add --penalty r1, --smoothing or --noise-std")
 
     def check_samples(self, step, samples, real):
-        """Warn once if the samples (N, …) differ among themselves far less than real ones do; host arrays.
+        """Warn if the standard deviation among samples (N, …) is far below that among real ones; host arrays.
 
-        Not before step 100: a G that has learned little may well draw the same grey everywhere.
+        Not before step 100: the samples of an untrained G may all be alike.
         """
-        spread = lambda x: float(x.std(0).mean())
-        if step >= 100 and spread(samples) < 0.05 * spread(real):
-            self._once("collapse", f"step {step}: the samples are nearly all alike (mode collapse); try --loss "
-                                   f"relativistic --penalty r1+r2, --pack 2 or --minibatch-std")
+        deviation = lambda x: float(x.std(0).mean())
+        if step >= 100 and deviation(samples) < 0.05 * deviation(real):
+            self._warn_once("collapse", f"step {step}: the samples are nearly all alike (mode collapse); try --loss "
+                                        f"relativistic --penalty r1+r2, --pack 2 or --minibatch-std")
 
-    def _once(self, kind, text):
+    def _warn_once(self, kind, text):
         if kind not in self.warned:
             self.warned.add(kind)
             self.warn(text)
 
     def _where(self):
-        """The first parameter that is not finite, as words, or None."""
+        """The name of the first parameter that is not finite, or None."""
         for name, net in (("D", self.gan.D), ("G", self.gan.G)):
             isfinite = backend.array_module(net.theta).isfinite
             if not bool(isfinite(net.theta).all()):
