@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygan import backend, bench, plots
+from tinygan import backend, bench
+from tinygan.run import plots
 
 # What grows, and what stands still meanwhile; all on the `dcgan`.
 SERIES = {

@@ -1,4 +1,4 @@
-"""Does it learn the whole distribution? Mixtures whose modes can be counted, digits, and stacks of digits.
+"""Does a GAN learn the whole distribution? Mixtures with known modes, digits, and stacked digits.
 
     python benchmarks/learning.py ring --seeds 10 --jobs 2        8 Gaussians, as in VEEGAN and PacGAN
     python benchmarks/learning.py grid --seeds 10 --jobs 2        25 Gaussians, likewise
@@ -8,9 +8,9 @@
 
 Mixtures: 2,500 samples of the averaged generator after training; a sample is of high quality within 3σ of its nearest
 mean; reverse KL over modes. Digits: 2,500 samples, beside as many held-out images. Stacks: 26,000 samples, modes and
-KL to uniform as the bundled classifier sees them (Metz et al. 2017). Each seed is printed, then mean ± standard error
-beside the floor: the same figures for real samples. One process has one core: seeds run side by side, `--jobs` at a
-time. For stacks give FOLDER the 60,000 training images: a run holds them once.
+KL to uniform by the bundled classifier (Metz et al. 2017). Each seed is printed, then mean ± standard error and the
+reference values: the same metrics of real samples. Each process uses one core; `--jobs` seeds run at a time. For stacks
+FOLDER should hold the 60,000 training images.
 """
 
 import argparse
@@ -26,6 +26,7 @@ if "stacked" not in sys.argv:     # before NumPy is loaded: these networks are t
 
 import numpy as np   # noqa: E402
 
+import stacked as stacks   # noqa: E402
 from tinygan import GAN, backend, data, metrics, models, optim, run   # noqa: E402
 
 SHOWN = {"ring": ("modes", "high_quality", "reverse_kl", "worst_covariance", "energy"),
@@ -61,7 +62,7 @@ STACKED = dict(steps=40_000, batch=128, lr=2e-4, gamma=(1.0, 0.1), average=0.999
 
 
 def mixture(name, seed, steps=None):
-    """One run on a mixture -> the figures of 2,500 samples."""
+    """One run on a mixture -> the metrics of 2,500 samples."""
     recipe = dict(MIXTURES[name], **({"steps": steps} if steps else {}))
     steps, hold = recipe["steps"], int(recipe["hold"] * recipe["steps"])
     source, rng = data.stream(name), np.random.default_rng(seed)
@@ -78,7 +79,7 @@ def mixture(name, seed, steps=None):
 
 
 def digits(name, seed, steps=None, held_out=None):
-    """One run on the bundled digits -> the figures of 2,500 samples."""
+    """One run on the bundled digits -> the metrics of 2,500 samples."""
     with tempfile.TemporaryDirectory() as folder:
         options = dict(DIGITS[name], seed=seed, **({"steps": steps} if steps else {}))
         run.train(out=Path(folder) / "run", quiet=True, **options)
@@ -93,9 +94,9 @@ def stacked(images, seed, steps=None, batch=None, name="numpy", width=1.0, sampl
     G, D = models.dcgan(rng=rng, image=(28, 28, 3), width=width, backend=name, dropout=0)
     gan = GAN(G, D, "relativistic", optim.Adam(rate, 0.0, 0.99), optim.Adam(rate, 0.0, 0.99), rng=rng, penalty="r1+r2",
               gamma=optim.anneal(*STACKED["gamma"], steps), average=STACKED["average"], capture=name == "cupy")
-    gan.train(data.Stream(data.Stacked(images), batch, rng), steps=steps)
-    return metrics.stacked(np.concatenate([backend.asnumpy(gan.sample(min(1000, samples - i)))
-                                           for i in range(0, samples, 1000)]))
+    gan.train(data.Stream(stacks.Stacked(images), batch, rng), steps=steps)
+    return stacks.metrics(np.concatenate([backend.asnumpy(gan.sample(min(1000, samples - i)))
+                                          for i in range(0, samples, 1000)]))
 
 
 def _timed(function, *args):
@@ -103,19 +104,19 @@ def _timed(function, *args):
     return function(*args) | {"seconds": time.time() - start}
 
 
-def _table(shown, tasks, floors, jobs):
-    """Run the tasks (name, function, arguments…) and print their figures, a mean for each name, and the floor."""
+def _table(shown, tasks, reference, jobs):
+    """Run the tasks (name, function, arguments…) and print their metrics, means by name, and reference values."""
     shown = (*shown, "seconds")
     row = lambda name, cells: print(f"{name:<16}" + "".join(f"{text:>18}" for text in cells), flush=True)
     row("", shown)
     rows = {}
     with ProcessPoolExecutor(jobs) as pool:
         for (name, *_), future in [(task, pool.submit(_timed, *task[1:])) for task in tasks]:
-            figures = future.result()
-            rows.setdefault(name, []).append([figures.get(key, float("nan")) for key in shown])
+            values = future.result()
+            rows.setdefault(name, []).append([values.get(key, float("nan")) for key in shown])
             row(f"{name} {len(rows[name]) - 1}",
                 [f"{value:.4f}" if value < 1e6 else f"{value:.0e}" for value in rows[name][-1]])
-    rows["floor"] = [[figures.get(key, float("nan")) for key in shown] for figures in floors]
+    rows["reference"] = [[values.get(key, float("nan")) for key in shown] for values in reference]
     for name, table in rows.items():
         row(name, [_mean(column) for column in zip(*table)])
 
@@ -136,7 +137,8 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--steps", type=int, help="instead of the recipe's")
     parser.add_argument("--jobs", type=int, default=1, help="how many seeds at a time (default 1)")
-    parser.add_argument("--held-out", metavar="NAME", help="digits: unseen images for the floor, such as idx:FOLDER")
+    parser.add_argument("--held-out", metavar="NAME",
+                        help="digits: held-out images for the reference values, such as idx:FOLDER")
     parser.add_argument("--data", default="mnist5k", help="stacked: the digits to stack (default mnist5k)")
     parser.add_argument("--backend", default="numpy", help="stacked: numpy or cupy")
     parser.add_argument("--width", type=float, default=1.0, help="stacked: factor on the channels (default 1)")
@@ -147,19 +149,21 @@ def main():
     if args.what in MIXTURES:
         source = data.stream(args.what)
         tasks = [(args.what, mixture, args.what, seed, args.steps) for seed in seeds]
-        floors = [metrics.mixture(source.sample(2500, np.random.default_rng(s))[0], source) for s in range(100, 120)]
+        reference = [metrics.mixture(source.sample(2500, np.random.default_rng(s))[0], source)
+                     for s in range(100, 120)]
     elif args.what == "digits":
         tasks = [(name, digits, name, seed, args.steps, args.held_out) for name in DIGITS for seed in seeds]
         real, _ = data.load("mnist5k")
         unseen = data.load(args.held_out)[0] if args.held_out else real[1::2]
-        floors = [metrics.digits(unseen[np.random.default_rng(0).permutation(len(unseen))[:2500]],
-                                 real if args.held_out else real[::2])]
+        reference = [metrics.digits(unseen[np.random.default_rng(0).permutation(len(unseen))[:2500]],
+                                    real if args.held_out else real[::2])]
     else:
         images, labels = data.load(args.data)
         tasks = [("stacked", stacked, images, seed, args.steps, args.batch, args.backend, args.width, args.samples)
                  for seed in seeds]
-        floors = [metrics.stacked(data.Stacked(images, labels).sample(args.samples, np.random.default_rng(0))[0])]
-    _table(SHOWN[args.what], tasks, floors, args.jobs)
+        real, _ = stacks.Stacked(images, labels).sample(args.samples, np.random.default_rng(0))
+        reference = [stacks.metrics(real)]
+    _table(SHOWN[args.what], tasks, reference, args.jobs)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python benchmarks/train_classifier.py --test path/to/mnist     (a folder with MNIST's t10k IDX files)
 
 5,000 images are few, so each is distorted anew every time: rotation, scale, shear, shift and a smooth random warp
-(Simard et al. 2003). The weights that are kept are a moving average. Writes tinygan/data/classifier.npz (float16) and
-classifier.txt with the accuracy on the test images, which are looked at once, at the end.
+(Simard et al. 2003). The weights that are kept are a moving average. Writes
+tinygan/metrics/classifier.npz (float16) and classifier.txt with the accuracy on the test images, used once, at the end.
 """
 
 import argparse
@@ -15,8 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from tinygan import data, optim
-from tinygan.classifier import WEIGHTS, build, cross_entropy, look
-from tinygan.files import atomic
+from tinygan.data.files import atomic
+from tinygan.metrics.classifier import WEIGHTS, build, cross_entropy, predict
+from tinygan.run import checkpoint
 
 
 def distort(images, rng):
@@ -64,7 +65,7 @@ def train(epochs, seed=0, batch=50, lr=2e-3):
 
 
 def accuracy(net, images, labels):
-    return float((look(images, net)[1].argmax(1) == labels).mean())
+    return float((predict(images, net)[1].argmax(1) == labels).mean())
 
 
 def main():
@@ -81,10 +82,9 @@ def main():
     arrays.update({f"classifier.state.{name}": array for name, array in net.state.items()})
     with atomic(WEIGHTS) as file:
         np.savez_compressed(file, **arrays)
-    from tinygan.checkpoint import load
-    load(WEIGHTS, classifier=net)      # what is stated is the accuracy of what is stored
+    checkpoint.load(WEIGHTS, classifier=net)      # what is stated is the accuracy of what is stored
     score = accuracy(net, images, labels)
-    text = (f"classifier.npz: the digit classifier of tinygan/classifier.py\n\n"
+    text = (f"classifier.npz: the digit classifier of tinygan/metrics/classifier.py\n\n"
             f"made by    python benchmarks/train_classifier.py --test FOLDER --epochs {args.epochs} "
             f"--seed {args.seed}\n"
             f"trained on the 5,000 bundled digits only, distorted at random\n"

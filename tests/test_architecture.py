@@ -11,10 +11,8 @@ ROOT = Path(tinygan.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # Each imports only from those before it.
 ORDER = ["errors", "backend", "params", "ops", "kernels", "layers", "net", "losses", "optim", "latent",
-         "processes", "penalties", "capture",
-         "gan", "models", "gradcheck", "interchange", "files", "data", "checkpoint",
-         "classifier", "metrics", "guards", "plots", "config", "results", "report", "run", "bench", "cli", "__init__",
-         "__main__"]
+         "penalties", "capture", "gan", "gradreport", "gradcheck", "models", "interchange", "selfcheck",
+         "data", "metrics", "run", "bench", "cli", "__init__", "__main__"]
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 ids = lambda path: str(path.relative_to(ROOT))
 

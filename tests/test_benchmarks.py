@@ -1,12 +1,14 @@
 """The benchmarks run, and prove what they claim before they time it."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
+sys.path.insert(0, str(FOLDER))     # as when one of them is run: they import each other
 
 
 def _load(name):
@@ -29,7 +31,7 @@ def test_stacked_digits():
 
 
 def test_options_of_the_digits_are_those_of_a_run():
-    from tinygan.config import from_options
+    from tinygan.run import from_options
     from tinygan.models import get
     for options in _load("learning").DIGITS.values():
         assert from_options(options).resolve((28, 28, 1)).build is get(options["model"]).build

@@ -1,8 +1,17 @@
-"""python -m tinygan is the same as the command tinygan."""
+"""The command tinygan, also python -m tinygan."""
 
 import sys
 
-from .cli import main
+
+def main():
+    """Entry point: imports and runs the command line; returns the exit code."""
+    try:
+        from .cli import main as command_line      # here, so that Ctrl-C while NumPy is imported is caught too
+        return command_line()
+    except KeyboardInterrupt:
+        print("tinygan: stopped", file=sys.stderr)
+        return 130
+
 
 if __name__ == "__main__":
     sys.exit(main())

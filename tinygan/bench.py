@@ -9,15 +9,18 @@ A small network is slower on a GPU than on a CPU: each operation costs the time 
 
 import csv
 import io
+import json
 import os
 import platform
 import statistics
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 
 from . import backend, models
+from .data.files import atomic
 from .errors import ConfigError
 from .gan import GAN
 from .kernels.parallel import core
@@ -26,6 +29,7 @@ from .layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropo
 from .layers.base import Affine
 from .net import Sequential
 from .optim import Adam
+from .run import plots
 
 # name -> (layer, shape of one sample): the layers of the DCGAN, and the others at the same sizes.
 LAYERS = {
@@ -166,6 +170,17 @@ def as_csv(results):
     writer.writeheader()
     writer.writerows(results["rows"])
     return text.getvalue()
+
+
+def save(results, folder):
+    """Write bench.json, bench.csv and bench.png into a folder; returns their paths."""
+    paths = [Path(folder, f"bench.{kind}") for kind in ("json", "csv", "png")]
+    with atomic(paths[0], "w") as file:
+        json.dump(results, file, indent=2)
+    with atomic(paths[1], "w") as file:
+        file.write(as_csv(results))
+    plots.bench(results, paths[2])
+    return paths
 
 
 def rate(size=2048):

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from tinygan import data
 from tinygan.data import idx
 from tinygan.errors import DataError, MissingError
+from write_idx import write_idx
 
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 arrays = hnp.arrays(st.sampled_from(["u1", "i1", "i2", "i4", "f4", "f8"]),
@@ -28,12 +29,12 @@ contents = st.one_of(st.binary(max_size=60), headers)
 @given(array=arrays, name=st.sampled_from(["a", "a.gz"]))
 def test_round_trip(tmp_path, array, name):
     path = tmp_path / name
-    idx.write(path, array)
+    write_idx(path, array)
     assert (path.read_bytes()[:2] == b"\x1f\x8b") == (name == "a.gz")
     back = idx.read(path)
     assert back.dtype == array.dtype and back.shape == array.shape and back.tobytes() == array.tobytes()
     assert back.dtype.isnative and back.flags.writeable
-    idx.write(path, array.astype(array.dtype.newbyteorder()))     # bytes swapped in memory: the same file
+    write_idx(path, array.astype(array.dtype.newbyteorder()))     # bytes swapped in memory: the same file
     assert idx.read(path).tobytes() == array.tobytes()
     (tmp_path / "other-name").write_bytes(path.read_bytes())     # the content tells, not the name
     assert idx.read(tmp_path / "other-name").tobytes() == array.tobytes()
@@ -47,7 +48,7 @@ def test_the_format_byte_by_byte(tmp_path):
 @pytest.mark.parametrize("name", ["a", "a.gz"])
 def test_every_truncation_and_every_extra_byte_is_refused(tmp_path, name):
     path = tmp_path / name
-    idx.write(path, np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    write_idx(path, np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     whole = path.read_bytes()
     for n in range(len(whole)):
         path.write_bytes(whole[:n])
@@ -61,7 +62,7 @@ def test_every_truncation_and_every_extra_byte_is_refused(tmp_path, name):
 
 def test_every_flipped_bit_of_a_gzip_file_is_harmless_or_refused(tmp_path):
     path, array = tmp_path / "a.gz", np.arange(24, dtype=np.int16).reshape(2, 12)
-    idx.write(path, array)
+    write_idx(path, array)
     whole, refused = path.read_bytes(), 0
     for k in range(8 * len(whole)):
         damaged = bytearray(whole)
@@ -121,16 +122,16 @@ def test_a_header_that_promises_too_much_takes_no_memory(tmp_path):
 
 def test_folders(tmp_path):
     images, labels = np.arange(24, dtype=np.uint8).reshape(6, 2, 2), np.arange(6, dtype=np.uint8)
-    idx.write(tmp_path / "t10k-images-idx3-ubyte", images[:2])
+    write_idx(tmp_path / "t10k-images-idx3-ubyte", images[:2])
     x, y = data.load(f"idx:{tmp_path}")
     assert x.shape == (2, 2, 2, 1) and y is None
-    idx.write(tmp_path / "train-images.idx3-ubyte.gz", images)
-    idx.write(tmp_path / "train-labels.idx1-ubyte", labels)
+    write_idx(tmp_path / "train-images.idx3-ubyte.gz", images)
+    write_idx(tmp_path / "train-labels.idx1-ubyte", labels)
     x, y = data.load(f"idx:{tmp_path}")
     assert x.shape == (6, 2, 2, 1) and x.dtype == np.float32 and y.tolist() == list(range(6))
     np.testing.assert_allclose(x, images[..., None] / 127.5 - 1, rtol=1e-6)
     assert data.load(f"idx:{tmp_path}", held_out=True)[0].shape == (2, 2, 2, 1)
-    idx.write(tmp_path / "train-labels.idx1-ubyte", labels[:5])
+    write_idx(tmp_path / "train-labels.idx1-ubyte", labels[:5])
     with pytest.raises(DataError, match="expected 6 labels"):
         data.load(f"idx:{tmp_path}")
 
@@ -138,25 +139,25 @@ def test_folders(tmp_path):
 @pytest.mark.parametrize("name", ["train-labels-idx1-ubyte", "train-labels.idx1-ubyte", "train-labels-idx1-ubyte.gz",
                                   "train-labels.idx1-ubyte.gz"])
 def test_labels_are_found_in_either_spelling(tmp_path, name):
-    idx.write(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 2, 2), np.uint8))
-    idx.write(tmp_path / "t10k-labels-idx1-ubyte", np.array([7, 7, 7], np.uint8))   # of the other set
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 2, 2), np.uint8))
+    write_idx(tmp_path / "t10k-labels-idx1-ubyte", np.array([7, 7, 7], np.uint8))   # of the other set
     assert idx.load_folder(tmp_path)[1] is None
-    idx.write(tmp_path / name, np.array([3, 1, 2], np.uint8))
+    write_idx(tmp_path / name, np.array([3, 1, 2], np.uint8))
     labels = idx.load_folder(tmp_path)[1]
     assert labels.dtype == np.int64 and labels.tolist() == [3, 1, 2]
 
 
 def test_folders_with_what_does_not_belong(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte"
-    idx.write(tmp_path / ".train-images-idx3-ubyte.0a1b.tmp", np.zeros((3, 2, 2), np.uint8))   # an interrupted write
+    write_idx(tmp_path / ".train-images-idx3-ubyte.0a1b.tmp", np.zeros((3, 2, 2), np.uint8))   # an interrupted write
     with pytest.raises(MissingError, match="got an empty folder"):
         idx.load_folder(tmp_path)
     for wrong in (np.zeros(3, np.uint8), np.zeros((3, 2, 2), np.int32)):
-        idx.write(path, wrong)
+        write_idx(path, wrong)
         with pytest.raises(DataError, match=f"in {path}: expected images as uint8"):
             idx.load_folder(tmp_path)
-    idx.write(path, np.zeros((3, 2, 2), np.uint8))
-    idx.write(tmp_path / "train-labels-idx1-ubyte", np.array([0.5, 1, 2], np.float32))
+    write_idx(path, np.zeros((3, 2, 2), np.uint8))
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.array([0.5, 1, 2], np.float32))
     with pytest.raises(DataError, match="as whole numbers, got float32"):
         idx.load_folder(tmp_path)
 
@@ -170,13 +171,6 @@ def test_what_is_missing(tmp_path):
         idx.read(tmp_path / "x")
     with pytest.raises(DataError, match="got a folder"):
         idx.read(tmp_path)
-    with pytest.raises(DataError, match="got complex128"):
-        idx.write(tmp_path / "x", np.zeros(2, complex))
-    for shape in ((), (0,), (2, 0), (1,) * 33):                    # what could not be read back
-        with pytest.raises(DataError, match="an array of 1 to 32 axes"):
-            idx.write(tmp_path / "x", np.zeros(shape, np.uint8))
-    with pytest.raises(DataError, match="got list"):
-        idx.write(tmp_path / "x", [1, 2])
     with pytest.raises(MissingError, match="expected a readable IDX file"):
         idx.read(tmp_path / ("x" * 5000))
     assert not list(tmp_path.iterdir())

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from tinygan import cli, data, run
-from tinygan.data import idx, sets
+from tinygan.data import sets
 from tinygan.errors import ConfigError, DataError, MissingError
+from write_idx import write_idx
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 28, 28)).astype(np.uint8)
 LABELS = np.arange(30).astype(np.uint8) % 10
@@ -51,7 +52,7 @@ def mirrors(home, monkeypatch):
 
 
 def _idx(home, array):
-    idx.write(home / "tmp-idx", array)
+    write_idx(home / "tmp-idx", array)
     return (home / "tmp-idx").read_bytes()
 
 
@@ -103,16 +104,16 @@ def test_a_user_without_a_home(home, monkeypatch):
     with pytest.raises(MissingError, match="a user without a home; set XDG_CACHE_HOME"):
         data.load("kmnist")
     (home / "given/kmnist").mkdir(parents=True)
-    idx.write(home / "given/kmnist/train-images-idx3-ubyte", PIXELS)
+    write_idx(home / "given/kmnist/train-images-idx3-ubyte", PIXELS)
     monkeypatch.setenv("TINYGAN_DATA", str(home / "given"))
     assert len(data.load("kmnist")[0]) == 30
 
 
 def test_what_was_trained_on_is_no_test(tmp_path):
-    idx.write(tmp_path / "train-images-idx3-ubyte", PIXELS)
+    write_idx(tmp_path / "train-images-idx3-ubyte", PIXELS)
     with pytest.raises(MissingError, match="a file like t10k-images-idx3-ubyte"):
         data.load(f"idx:{tmp_path}", held_out=True)
-    idx.write(tmp_path / "my-images-idx3-ubyte", PIXELS[:7])
+    write_idx(tmp_path / "my-images-idx3-ubyte", PIXELS[:7])
     assert len(data.load(f"idx:{tmp_path}", held_out=True)[0]) == 7
 
 
@@ -151,7 +152,7 @@ def test_arrays_that_are_densely_packed(tmp_path):
 def test_where_it_is_looked_for_and_in_which_order(home, monkeypatch):
     def put(root, value):
         (root / "kmnist").mkdir(parents=True)
-        idx.write(root / "kmnist" / "train-images-idx3-ubyte", np.full((3, 28, 28), value, np.uint8))
+        write_idx(root / "kmnist" / "train-images-idx3-ubyte", np.full((3, 28, 28), value, np.uint8))
     first = lambda: round((float(data.load("kmnist")[0][0, 0, 0, 0]) + 1) * 127.5)
     put(home / "cache/tinygan", 3)
     assert first() == 3

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tinygan import Sequential, checkpoint, gradcheck
+from tinygan import Sequential, gradcheck
 from tinygan.errors import ConfigError, ShapeError
 from tinygan.layers import Augment, Conv2D, Dense, Fourier, MinibatchStd, Pack, SpectralNorm, Tanh
+from tinygan.run import checkpoint
 
 
 @pytest.mark.parametrize("layer, shape", [(Dense(6, 4), (5, 6)), (Conv2D(3, 4, 3, 2), (2, 6, 6, 3))])

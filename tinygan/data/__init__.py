@@ -18,9 +18,8 @@ from .folders import load_array, load_pictures
 from .idx import load_folder
 from .images import check, scale
 from .mixtures import Mixture, grid, ring
-from .stacked import Stacked
 
-__all__ = ["Batches", "Mixture", "Stacked", "Stream", "check", "grid", "load", "located", "ring", "scale", "stream",
+__all__ = ["Batches", "Mixture", "Stream", "check", "grid", "load", "located", "ring", "scale", "stream",
            "streams"]
 
 HELP = ("mnist5k (bundled), mnist, fashion-mnist, kmnist, images:FOLDER of PNG or JPEG,\n"

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError   # Pillow comes with matplotlib
 
 from ..errors import ConfigError, DataError, MissingError
-from ..files import DEFLATE, read_npy, read_npz
+from .files import DEFLATE, read_npy, read_npz
 from .images import check, scale
 
 SUFFIXES = (".png", ".jpg", ".jpeg")

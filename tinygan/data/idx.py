@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, MissingError
-from ..files import DEFLATE, atomic
+from .files import DEFLATE
 from .images import scale
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -83,27 +83,6 @@ def _take(file, n):
 
 def _bad(path, expected, got):
     return DataError(f"expected {expected} in the IDX file {path}, got {got}; is it damaged? fetch it again")
-
-
-def write(path, array):
-    """Write an array as IDX, gzipped if the name ends in .gz; whole or not at all.
-
-    array: one of the dtypes uint8, int8, int16, int32, float32, float64, in any byte order, with 1 to 32 axes, none
-    of length 0. Raises DataError for any other, which `read` would refuse.
-    """
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"expected a NumPy array for IDX, got {type(array).__name__}; use numpy.asarray with a dtype")
-    code = next((code for code, name in _TYPES.items() if np.dtype(name) == array.dtype.newbyteorder(">")), None)
-    if code is None:
-        raise DataError(f"expected an array of one of {', '.join(np.dtype(t).name for t in _TYPES.values())} for IDX, "
-                        f"got {array.dtype}; convert it")
-    if not 1 <= array.ndim <= _MAX_AXES or 0 in array.shape:
-        raise DataError(f"expected an array of 1 to {_MAX_AXES} axes, none of length 0, for IDX, got shape "
-                        f"{array.shape}; reshape it")
-    header = bytes([0, 0, code, array.ndim]) + np.array(array.shape, ">u4").tobytes()
-    content = header + array.astype(array.dtype.newbyteorder(">")).tobytes()
-    with atomic(path) as file:
-        file.write(gzip.compress(content, mtime=0) if str(path).endswith(".gz") else content)
 
 
 def load_folder(folder, held_out=False):

@@ -6,7 +6,7 @@ from .. import losses, models
 from ..layers import (Augment, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier,
                       LeakyReLU, MaxPool2D, MinibatchStd, Pack, ReLU, Reshape, Sigmoid, Softplus, SpectralNorm,
                       Tanh, UpSampling2D, WithLabels)
-from ..net import Sequential
+from ..layers import Sequential
 from .checks import check_layer, check_loss
 
 

@@ -6,7 +6,7 @@
     register("pointwise.sigmoid", choose)        choose(x) -> a function that takes the formula's place, or None
     with executors(G, D) as (G, D): ...          objects with the maps of a network, while one training step lasts
 
-`kernels/` registers faster functions and an executor. Without it each op is its formula, and a network runs itself.
+Without registered functions each op is its formula, and a network runs itself.
 """
 
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from functools import wraps
 
 _choices = {}
 _executors = None
+_pending = []       # to be called before the first op
 
 
 def op(formula):
@@ -22,10 +23,22 @@ def op(formula):
 
     @wraps(formula)
     def call(*args):
+        if _pending:
+            _load()
         choose = _choices.get(name)
         return (choose and choose(*args) or formula)(*args)
     call.formula = formula
     return call
+
+
+def before_first_op(load):
+    """Call the function load(), which registers others, before the first op or executor is used."""
+    _pending.append(load)
+
+
+def _load():
+    while _pending:
+        _pending.pop()()
 
 
 def register(name, choose):
@@ -49,4 +62,5 @@ def executors(*networks):
 
     A map that is given `grads` may leave out dx and dtx (None in their place): a training step uses one or the other.
     """
+    _load()
     return (_executors or _networks)(*networks)

@@ -1,7 +1,7 @@
-"""The folder of a run as one page, and several runs side by side.
+"""A report of a run as one HTML file, and several runs side by side.
 
-    report.write(folder)                       report.html: one file, no network and no script needed to look at it
-    report.compare(folders, "compare.png")     a picture of all of them, and the lines of a table
+    report.write(folder)                       report.html, with all images in it: no other file, network or script
+    report.compare(folders, "compare.png")     an image of all runs, and the rows of a table
 """
 
 import base64
@@ -13,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backend, plots
-from .config import Config, from_options, source
-from .data import Batches, Mixture, Stream
-from .errors import DataError, MissingError
-from .files import atomic
-from .penalties import Penalty
+from .. import backend
+from ..data import Batches, Mixture, Stream
+from ..data.files import atomic
+from ..errors import DataError, MissingError
+from ..penalties import Penalty
+from . import plots
+from .config import Config, endpoints, from_options, source
 from .results import evaluate, load, read_config
 
+EQUILIBRIUM = "at the equilibrium D's loss is 2·log 2 ≈ 1.386, which is guessing (minimax and non_saturating)"
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; border-bottom: 1px solid #ddd; }
@@ -34,10 +36,10 @@ pre { background: #222; } img { background: #fff; } }
 
 
 def write(folder, n=2500, held_out=None):
-    """Make report.html in the folder of a run; returns its path.
+    """Write report.html into the folder of a run; returns its path.
 
-    n: how many samples the figures are made of (as `results.evaluate`); 0: no figures. Raises MissingError or
-    DataError when the folder is not that of a run, or a file in it is damaged.
+    n: number of samples for the metrics (see `results.evaluate`); 0: no metrics. Raises MissingError or DataError if
+    the folder is not that of a run, or a file in it is damaged.
     """
     folder = Path(folder)
     options, shape = read_config(folder / "config.json")
@@ -47,26 +49,26 @@ def write(folder, n=2500, held_out=None):
     parts = [f"<h1>{html.escape(str(folder.name))}</h1>",
              f"<p>{html.escape(config.model)} on {html.escape(config.data)}, {len(log['step'])} steps, "
              f"{gan.G.theta.size:,} parameters in G and {gan.D.theta.size:,} in D.</p>",
-             '<div class="row">' + _file(folder / "samples.png", "samples, the same latents each time")
-             + _file(folder / "progress.gif", "those latents through training") + "</div>"]
-    if n and (figures := _figures(folder, real, n, held_out)):
-        parts += ["<h2>How good</h2>", figures]
-    parts += ["<h2>Losses and outputs of D</h2>", _file(folder / "losses.png", "")]
+             '<div class="row">' + _file(folder / "samples.png", "samples, always from the same latent vectors")
+             + _file(folder / "progress.gif", "those samples during training") + "</div>"]
+    if n and (metrics := _metrics(folder, real, n, held_out)):
+        parts += ["<h2>Metrics</h2>", metrics]
+    parts += ["<h2>Losses and outputs of D</h2>", _file(folder / "losses.png", EQUILIBRIUM)]
     if len(shape) == 3:
         scale = 1 if shape[0] > 40 else 2
-        parts += ["<h2>Between latents</h2>", _picture(plots.grid(between(gan), 9, scale),
-                                                       "from one latent to another, in equal steps")]
+        parts += ["<h2>Interpolations</h2>", _picture(plots.grid(interpolations(gan), 9, scale),
+                                                      "from one latent vector to another, in equal steps")]
         parts += ["<h2>Nearest training images</h2>", _picture(plots.grid(nearest(gan, real), 6, scale), (
-            "left: a sample; then the five training images that are nearest to it"))]
+            "left: a sample; then the five training images nearest to it"))]
     norms = [[side, name, f"{g:.3g}", f"{t:.3g}"] for side, name, g, t in gradients(gan, config, real, labels)]
     parts += ["<h2>Gradients, layer by layer</h2>", _table(["", "layer", "‖∂loss/∂θ‖", "‖θ‖"], norms)]
-    parts += ["<h2>The same again</h2>", f"<pre>{html.escape(command(config))}</pre>",
+    parts += ["<h2>Command and options</h2>", f"<pre>{html.escape(command(config))}</pre>",
               _table(["option", "value"], [[k, str(v)] for k, v in asdict(config).items()])]
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(folder.name)}</title>'
             f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
             + "\n".join(parts) + "</body></html>\n")
     with atomic(folder / "report.html") as file:
-        file.write(page.encode("utf-8", "replace"))     # a folder's name need not be of letters
+        file.write(page.encode("utf-8", "replace"))     # a folder's name may hold bytes that are no text
     return folder / "report.html"
 
 
@@ -95,8 +97,8 @@ def command(config):
     return shlex.join(words)
 
 
-def between(gan, pairs=6, steps=9):
-    """Images (pairs·steps, H, W, C): each row from one latent to another, along the arc that normal latents lie on."""
+def interpolations(gan, pairs=6, steps=9):
+    """Images (pairs·steps, H, W, C): each row from one latent vector a to another b, at cos(α)·a + sin(α)·b."""
     rng = np.random.default_rng(1)
     a, b = (backend.asnumpy(gan.noise(pairs, rng)) for _ in range(2))
     t = np.linspace(0, 1, steps, dtype=a.dtype)[None, :, None]
@@ -106,7 +108,7 @@ def between(gan, pairs=6, steps=9):
 
 
 def nearest(gan, real, n=8, k=5):
-    """Images (n·(k + 1), H, W, C): a sample, then the k real images at the least Euclidean distance."""
+    """Images (n·(k + 1), H, W, C): each of n samples, then the k real images at the smallest Euclidean distance."""
     samples = gan.sample(z=gan.noise(n, np.random.default_rng(2)))
     rows = []
     for sample in samples:
@@ -116,14 +118,14 @@ def nearest(gan, real, n=8, k=5):
 
 
 def gradients(gan, config, real, labels=None):
-    """(side, layer, norm of its gradient, norm of its parameters) in one step, D before G; nothing is updated.
+    """(side, layer, norm of its gradient, norm of its parameters) of one step, D before G, without an update.
 
-    What changes over the run (γ, instance noise) is taken as it ended.
+    Annealed options (γ, instance noise) have their final values.
     """
-    norms, end = [], lambda value: float(str(value).split(":")[-1])
+    norms = []
 
-    class Note:
-        """In the place of an optimiser: looks at the gradient and leaves the weights alone."""
+    class Recorder:
+        """An optimiser that records the norms of the gradient and updates nothing."""
         def step(self, net, grads):
             side = "D" if net is gan.D else "G"
             for i, layer in enumerate(net.layers):
@@ -131,18 +133,18 @@ def gradients(gan, config, real, labels=None):
                     vector = np.concatenate([grads[f"{i}.{name}"].ravel() for name in layer.params])
                     norms.append((side, f"{i} {layer}", float(np.linalg.norm(vector)),
                                   float(np.linalg.norm(layer.params.vector))))
-    gan.g_opt = gan.d_opt = Note()
+    gan.g_opt = gan.d_opt = Recorder()
     gan.average = None
     if isinstance(config.penalty, str):
-        gan.penalty = Penalty(config.penalty, config.gamma and end(config.gamma))
+        gan.penalty = Penalty(config.penalty, config.gamma and endpoints("gamma", config.gamma)[-1])
     if config.noise_std is not None:
-        gan.noise_std = end(config.noise_std)
+        gan.noise_std = endpoints("noise_std", config.noise_std)[-1]
     gan.train(Stream(real, config.batch, 0) if isinstance(real, Mixture) else Batches(real, config.batch, 0, labels), 1)
     return norms
 
 
 def compare(folders, path):
-    """A picture of several runs at `path`, a column each: samples and losses; returns rows of text for a table."""
+    """Write an image of several runs to `path`, samples and losses in a column each; returns the rows of a table."""
     runs = [(Path(folder), from_options(read_config(Path(folder) / "config.json")[0]), read_log(folder))
             for folder in folders]
     plots.side_by_side([(folder.name, folder / "samples.png", log) for folder, _, log in runs], path)
@@ -158,14 +160,14 @@ def compare(folders, path):
     return rows
 
 
-def _figures(folder, real, n, held_out):
-    """The table of figures beside their floors, or "" for data that there are none for: other images, too few."""
+def _metrics(folder, real, n, held_out):
+    """The table of metrics with reference values, or "" for data without metrics: other images, or too few."""
     if not isinstance(real, Mixture) and (real.shape[1:] != (28, 28, 1) or len(real) < (100 if held_out else 200)):
         return ""
-    figures, floors = evaluate(folder, n, held_out=held_out)
-    rows = [[name, f"{value:.4g}", f"{floors[name]:.4g}"] for name, value in figures.items()]
-    return _table(["", "run", "floor"], rows) + (
-        f"<p>{n} samples; the floor is the same figure for real ones" + (
+    metrics, reference = evaluate(folder, n, held_out=held_out)
+    rows = [[name, f"{value:.4g}", f"{reference[name]:.4g}"] for name, value in metrics.items()]
+    return _table(["", "run", "reference"], rows) + (
+        f"<p>{n} samples; the reference value is the same metric of real ones" + (
             "" if held_out else ", one half of the training data against the other") + ".</p>")
 
 
@@ -178,7 +180,7 @@ def _file(path, caption):
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return f"<p>{html.escape(path.name)}: not there</p>"
+        return f"<p>{html.escape(path.name)}: missing</p>"
     return _image(content, path.suffix[1:], caption)
 
 

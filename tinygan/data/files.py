@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import ConfigError, DataError, MissingError
+from ..errors import ConfigError, DataError, MissingError
 
 DENSEST = 100   # how many times its size a file may unfold to: digits do about eight times, …
 DEFLATE = 1032  # … and nothing more than this: no deflated byte stands for more

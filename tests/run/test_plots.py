@@ -5,7 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tinygan import data, plots
+from tinygan import data
+from tinygan.run import plots
 
 
 def test_grid_puts_each_image_in_its_cell():

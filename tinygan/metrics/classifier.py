@@ -1,7 +1,7 @@
-"""A small frozen classifier of digits: the eye through which `metrics.digits` sees.
+"""A small trained classifier of digits, whose features and classes `metrics.digits` compares.
 
-Trained with tinygan itself on the bundled 5,000 digits by benchmarks/train_classifier.py, which also states its
-accuracy on MNIST's 10,000 held-out images in classifier.txt, beside the weights.
+It was trained with tinygan itself on the bundled 5,000 digits by benchmarks/train_classifier.py; its accuracy on
+MNIST's 10,000 test images is stated in classifier.txt, beside the weights.
 """
 
 import functools
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .backend import array_module
-from .checkpoint import load
-from .errors import ShapeError
-from .layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from .net import Sequential
+from ..backend import array_module
+from ..data.files import read_npz
+from ..errors import ShapeError
+from ..layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
+from ..layers import Sequential
 
-WEIGHTS = Path(__file__).parent / "data" / "classifier.npz"
+WEIGHTS = Path(__file__).with_name("classifier.npz")
 FEATURES = 64   # the width of the last hidden layer
 
 
@@ -43,17 +43,23 @@ def cross_entropy(logits, labels):
 
 @functools.cache
 def trained():
-    """The trained network, loaded once."""
-    net = build()
-    load(WEIGHTS, classifier=net)
+    """The trained network, read once."""
+    net, stored = build(), read_npz(WEIGHTS, "the weights of the digit classifier")
+    for prefix, arrays in (("classifier.", net.params), ("classifier.state.", net.state)):
+        for name, array in arrays.items():
+            array[...] = stored[prefix + name]
     return net
 
 
-def look(images, net=None, batch=500):
-    """features (N, 64), the last hidden layer, and probabilities (N, 10) of digits (N, 28, 28, 1) in [−1, 1]."""
+def predict(images, net=None, batch=500):
+    """Features (N, 64), the last hidden layer, and probabilities (N, 10) of digits (N, 28, 28, 1) in [−1, 1].
+
+    net: a network like that of `build`; by default the trained one. Raises ShapeError for images of another shape.
+    """
     net = net or trained()
     if images.ndim != 4 or images.shape[1:] != (28, 28, 1):
-        raise ShapeError(f"the classifier expected digits (N, 28, 28, 1), got {images.shape}; it knows MNIST only")
+        raise ShapeError(f"the classifier expected digits (N, 28, 28, 1), got {images.shape}; it was trained on MNIST "
+                         f"only")
     features, logits = [], []
     head = net.layers[-1]
     for start in range(0, len(images), batch):

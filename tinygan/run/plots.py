@@ -1,4 +1,4 @@
-"""Pictures of a run: grids of samples, their animation, and curves. Host arrays in, files out, all atomic."""
+"""Images of a run: grids of samples, their animation, and curves. Host arrays in; files are written atomically."""
 
 import io
 
@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image   # Pillow comes with matplotlib
 
-from .errors import MissingError
-from .files import atomic
+from ..data.files import atomic
+from ..errors import MissingError
 
 _BLUE, _ORANGE, _GREY = "#1f77b4", "#ff7f0e", "#999999"
 
 
 def grid(images, columns=None, scale=2):
-    """Images (N, H, W, C) in [−1, 1], C = 1 or 3, as one uint8 picture with a thin border between them.
+    """Images (N, H, W, C) in [−1, 1], C = 1 or 3, as one uint8 image with a thin border between them.
 
     columns: default about √N; scale: each pixel becomes scale × scale.
     """
@@ -30,7 +30,7 @@ def grid(images, columns=None, scale=2):
 
 
 def scatter(points, real=None, size=480):
-    """Points (N, 2) as an RGB picture, on top of `real` ones in grey, whose extent sets the axes."""
+    """Points (N, 2) as an RGB image, on top of `real` ones in grey, whose extent sets the axes."""
     fig = Figure(figsize=(size / 100, size / 100), dpi=100)
     ax = fig.add_axes((0.1, 0.06, 0.88, 0.9))
     frame = points if real is None else real
@@ -47,7 +47,7 @@ def scatter(points, real=None, size=480):
 
 
 def picture(samples, real=None):
-    """Samples of whatever kind as one picture: images as a grid, points as a scatter plot."""
+    """Samples as one RGB or grey image: images as a grid, points as a scatter plot."""
     return grid(samples) if samples.ndim == 4 else scatter(samples, real)
 
 
@@ -97,7 +97,7 @@ def png(pixels):
 
 
 def save_gif(frames, path, milliseconds=120, hold=1500):
-    """Frames, contents of PNG files, as an endless animation; the last one stands for `hold` milliseconds."""
+    """Frames, contents of PNG files, as an endless animation; the last one is shown for `hold` milliseconds."""
     first, *rest = [Image.open(io.BytesIO(frame)) for frame in frames]
     durations = [milliseconds] * len(rest) + [hold]
     with atomic(path) as file:
@@ -112,7 +112,7 @@ def _rgb(fig):
 
 
 def bench(results, path):
-    """bench.png from `bench.measure`: for each thing measured a panel, time a sample over batch size."""
+    """bench.png from `bench.measure`: a panel for each row name, time per sample over batch size."""
     rows = results["rows"]
     names = list(dict.fromkeys(row["what"] for row in rows))
     columns = min(3, len(names))
@@ -127,7 +127,7 @@ def bench(results, path):
         log_axes(ax, sorted({row["batch"] for row in rows}))
         ax.set_title(name, fontsize=9)
         ax.set_xlabel("batch", fontsize=8)
-        ax.set_ylabel("µs a sample", fontsize=8)
+        ax.set_ylabel("µs per sample", fontsize=8)
         ax.tick_params(labelsize=7)
         ax.legend(fontsize=7)
     with atomic(path) as file:
@@ -135,8 +135,8 @@ def bench(results, path):
 
 
 def log_axes(ax, sizes):
-    """Both axes logarithmic, and to be read: ticks at these sizes, and up the side at 1, 2 and 5 of each decade,
-    from the last below what has been drawn to the first above it."""
+    """Logarithmic axes with readable ticks: x at these sizes; y at 1, 2 and 5 times powers of ten, from the last one
+    below the data to the first above it."""
     low, high = ax.dataLim.intervaly
     ticks = [m * 10.0**k for k in range(int(np.log10(low)) - 1, int(np.log10(high)) + 2) for m in (1, 2, 5)]
     ticks = ticks[np.searchsorted(ticks, low, "right") - 1:np.searchsorted(ticks, high, "right") + 1]
@@ -157,8 +157,8 @@ def side_by_side(runs, path):
             with Image.open(samples) as picture:
                 top.imshow(np.asarray(picture.convert("RGB")))
         except (OSError, SyntaxError) as error:
-            raise MissingError(f"expected the picture of a run at {samples}, got {type(error).__name__}; is the run "
-                               f"complete? go on with it by --resume") from None
+            raise MissingError(f"expected the samples.png of a run at {samples}, got {type(error).__name__}; is the "
+                               f"run complete? continue it with --resume") from None
         top.set_title(name, fontsize=10)
         top.axis("off")
         for ax, keys in ((losses, ("d_loss", "g_loss")), (outputs, ("d_real", "d_fake"))):

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygan import GAN, backend, models, optim, processes
+from tinygan import GAN, backend, models, optim
+from tinygan.data.files import read_npz
 from tinygan.errors import ConfigError
-from tinygan.files import read_npz
+from tinygan.run import processes
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.emulator import DEVICES
-from tinygan import checkpoint, cli, files, run
-from tinygan.config import Config
+from tinygan import cli, run
+from tinygan.data import files
 from tinygan.errors import ConfigError, DataError, MissingError
+from tinygan.run import Config, checkpoint, training
 
 # All that a state has to hold at once: averages, spectral vectors, running statistics, schedules, dropout, noise.
 EVERYTHING = dict(model="dcgan", width=0.05, batch=20, steps=24, loss="relativistic", penalty="r1+r2", gamma="1:0.1",
@@ -48,7 +49,7 @@ def stop_at(r, step):
     def stopped(batches, steps, stop, callbacks):
         return train(batches, steps=step - r.gan.steps, stop=stop, callbacks=callbacks)
     r.gan.train = stopped
-    r.go(quiet=True)
+    r.train(quiet=True)
 
 
 def start(options, folder, stop):
@@ -167,8 +168,8 @@ def test_a_thousand_changed_bytes_and_truncations(finished, tmp_path):
 
 def test_saving_by_the_clock_changes_nothing(tmp_path, monkeypatch):
     run.train(tmp_path / "whole", quiet=True, **PLAIN)
-    monkeypatch.setattr(run, "SAVE_EVERY", 0)
-    monkeypatch.setattr(run, "FRAMES", 2)
+    monkeypatch.setattr(training, "SAVE_EVERY", 0)
+    monkeypatch.setattr(training, "FRAMES", 2)
     run.train(tmp_path / "often", quiet=True, **PLAIN)
     ours, theirs = weights(tmp_path / "whole"), weights(tmp_path / "often")
     for name in ours:
@@ -182,7 +183,7 @@ def test_it_falls_back_to_the_one_before_and_says_so(tmp_path, capsys):
     path = tmp_path / "r/checkpoint.npz"
     path.write_bytes(path.read_bytes()[:1000])
     run.resume(tmp_path / "r", quiet=True)
-    assert "went back to checkpoint.previous.npz" in capsys.readouterr().err
+    assert "using checkpoint.previous.npz" in capsys.readouterr().err
     assert_same_run(tmp_path / "whole", tmp_path / "r")
 
 
@@ -221,7 +222,7 @@ def test_other_data_is_refused(finished, tmp_path):
 
 def test_two_runs_in_one_folder(tmp_path):
     start(PLAIN, tmp_path / "r", 5)
-    script = ("import sys, time; from tinygan.files import locked\n"
+    script = ("import sys, time; from tinygan.data.files import locked\n"
               "with locked(sys.argv[1]): print('held', flush=True); time.sleep(60)")
     holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "r")], stdout=subprocess.PIPE)
     try:
@@ -244,7 +245,7 @@ def test_two_runs_that_begin_in_one_folder(tmp_path, monkeypatch):
     def beaten(path, *args, **options):
         path.write_text("another's")
         return atomic(path, *args, **options)
-    monkeypatch.setattr(run, "atomic", beaten)
+    monkeypatch.setattr(training, "atomic", beaten)
     with pytest.raises(ConfigError, match="has content"):
         late.open(tmp_path / "r")
     assert [p.name for p in (tmp_path / "r").iterdir()] == ["config.json"]
@@ -272,7 +273,7 @@ def test_only_its_own_leavings_are_removed(tmp_path):
              ".samples-n64.png.0a1b2c3d.tmp"]
     for name in names:
         (tmp_path / name).write_bytes(b"")
-    files.clean(tmp_path, run.FILES)
+    files.clean(tmp_path, training.FILES)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(set(names) - {".weights.npz.0a1b2c3d.tmp"})
 
 

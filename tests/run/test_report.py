@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan import cli, data, report, results, run
-from tinygan.config import Config
+from tinygan import cli, data, run
 from tinygan.errors import DataError, MissingError
+from tinygan.run import Config, report, results
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def test_the_page_holds_everything_and_needs_nothing(runs):
     assert [kind for kind, _ in page.images] == ["png", "gif", "png", "png", "png"]
     assert page.images[0][1] == (runs / "digits/samples.png").read_bytes()
     words = " ".join(page.words)
-    for word in ("frechet", "floor", "Nearest training images", "Dense(784, 26)", "‖∂loss/∂θ‖", "--penalty r1",
-                 "Between latents"):
+    for word in ("frechet", "reference", "Nearest training images", "Dense(784, 26)", "‖∂loss/∂θ‖", "--penalty r1",
+                 "Interpolations", "2·log 2 ≈ 1.386"):
         assert word in words, word
 
 
@@ -79,7 +79,7 @@ def test_the_command_on_the_page_repeats_the_run(runs, tmp_path):
 
 def test_pictures_say_what_their_captions_say(runs):
     gan, (real, _) = results.load(runs / "digits", seed=0), data.load("mnist5k")
-    path = report.between(gan, pairs=2, steps=5).reshape(2, 5, 28, 28, 1)
+    path = report.interpolations(gan, pairs=2, steps=5).reshape(2, 5, 28, 28, 1)
     rng = np.random.default_rng(1)
     a, b = gan.noise(2, rng), gan.noise(2, rng)
     np.testing.assert_allclose(path[:, 0], gan.sample(z=a), atol=1e-6)

@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from tinygan import checkpoint, models
+from tinygan import models
+from tinygan.data.files import atomic
 from tinygan.errors import DataError, MissingError
-from tinygan.files import atomic
+from tinygan.run import checkpoint
 
 
 def test_atomic_replaces_or_leaves(tmp_path):

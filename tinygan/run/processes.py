@@ -15,8 +15,8 @@ import os
 
 import numpy as np
 
-from . import backend
-from .errors import ConfigError
+from .. import backend
+from ..errors import ConfigError
 
 # What mpiexec tells its processes of how many they are: Open MPI, MPICH and Intel MPI, PMIx, MS-MPI.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_SIZE")

@@ -1,10 +1,10 @@
-"""Weights, and whole states of a run, in plain .npz files: no pickle, whole or not there.
+"""Weights, and states of a run, in plain .npz files: no pickle, written atomically.
 
-Weights: the network, a dot, and the name in its params or state: "G.0.W", "G.1.gamma", "G.state.1.mean", … Shapes and
-dtypes are those of the networks.
+The name of an array of weights is the network, a dot, and the name in its params or state: "G.0.W", "G.1.gamma",
+"G.state.1.mean", … Shapes and dtypes are those of the networks.
 
-A state is any number of arrays and one text of JSON, "meta", which names the format and its version. The one before
-is kept beside it, and whoever reads falls back to it.
+A state is any number of arrays and one JSON text, "meta", which names the format and its version. The previous state
+is kept beside it, and is read when the last one is damaged.
 """
 
 import json
@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backend
-from .errors import DataError, MissingError
-from .files import atomic, read_npz
+from .. import backend
+from ..errors import DataError, MissingError
+from ..data.files import atomic, read_npz
 
 FORMAT, VERSION = "tinygan state", 1
 
 
 def arrays_of(networks):
-    """Name -> array, for all networks (mapping name -> Sequential); the very arrays."""
+    """Name -> array, for all networks (mapping name -> Sequential); the arrays themselves, not copies."""
     found = {}
     for prefix, net in networks.items():
         found.update({f"{prefix}.{name}": array for name, array in net.params.items()})
@@ -35,9 +35,9 @@ def save(path, **networks):
 
 
 def load(path, **networks):
-    """Read into the networks, in place: load("weights.npz", G=G). Names of other networks are passed over.
+    """Read into the networks, in place: load("weights.npz", G=G). Names of other networks are ignored.
 
-    Raises MissingError or DataError, naming the file; then nothing has been changed.
+    Raises MissingError or DataError, naming the file; then no network has been changed.
     """
     put(arrays_of(networks), read_npz(path, "weights as written by tinygan"), path)
 
@@ -55,22 +55,22 @@ def put(wanted, stored, path):
 
 
 def save_state(path, arrays, meta):
-    """Write arrays (mapping name -> host array) and meta (fit for JSON); the state before stays as *.previous.npz."""
+    """Write arrays (mapping name -> host array) and meta (for JSON); the previous state is kept as *.previous.npz."""
     text = json.dumps({"format": FORMAT, "version": VERSION, **meta, "arrays": list(arrays)}).encode()
     with atomic(path, previous=previous(path)) as file:
         np.savez(file, meta=np.frombuffer(text, np.uint8), **arrays)
 
 
 def previous(path):
-    """Where the state before the one at `path` is kept."""
+    """The path of the state that was written before the one at `path`."""
     return Path(path).with_suffix(".previous.npz")
 
 
 def load_state(path, warn=None):
-    """(arrays, meta) of the state at `path`, or, if that is damaged or gone, of the one before.
+    """(arrays, meta) of the state at `path`, or of the previous one if that is damaged or missing.
 
-    warn: a function of one line of text, told when it had to fall back. Raises MissingError or DataError, naming the
-    file, when neither can be read; DataError for a newer format.
+    warn: a function of one line of text, called if the previous one is used. Raises MissingError or DataError, naming
+    the file, if neither can be read; DataError for a newer format.
     """
     try:
         return _state(path)
@@ -79,12 +79,12 @@ def load_state(path, warn=None):
             raise
         found = _state(previous(path))
         if warn:
-            warn(f"{error}; went back to {previous(path).name}")
+            warn(f"{error}; using {previous(path).name}")
         return found
 
 
 class Newer(DataError):
-    """A file of a format that came after this version of tinygan."""
+    """A file in a newer format than this version of tinygan reads."""
 
 
 def _state(path):
@@ -99,7 +99,7 @@ def _state(path):
     if version > VERSION:
         raise Newer(f"expected a checkpoint of version {VERSION} in {path}, got version {version}, of a newer tinygan; "
                     f"update tinygan")
-    if list(arrays) != meta.pop("arrays", None):        # a directory of the archive that lost some
-        raise DataError(f"expected all arrays of a checkpoint in {path}, got {len(arrays)} that are not those it "
-                        f"lists; use another copy")
+    if list(arrays) != meta.pop("arrays", None):        # the archive's directory lacks some
+        raise DataError(f"expected all arrays of a checkpoint in {path}, got {len(arrays)} that differ from its list; "
+                        f"use another copy")
     return arrays, meta
