@@ -23,11 +23,10 @@ from . import backend, models
 from .data.files import atomic
 from .errors import ConfigError
 from .gan import GAN
-from .kernels.parallel import core
-from .layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D, Tanh,
+from .kernels import graphs
+from .kernels.threads import core
+from .layers import (Affine, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D, Tanh,
                      UpSampling2D)
-from .layers.base import Affine
-from .net import Sequential
 from .optim import Adam
 from .run import plots
 
@@ -105,7 +104,8 @@ def game(model, batch, name="numpy", capture=False, **options):
     """(gan, x): a GAN of this model with Adam, and a batch of real samples, on this backend."""
     G, D = models.get(model).build(rng=0, backend=name, **options)
     x = np.random.default_rng(1).uniform(-1, 1, (batch, *D.input_shape)).astype(np.float32)
-    return GAN(G, D, g_opt=Adam(2e-4, 0.5), d_opt=Adam(2e-4, 0.5), rng=2, capture=capture), backend.to(x, name)
+    gan = GAN(G, D, g_opt=Adam(2e-4, 0.5), d_opt=Adam(2e-4, 0.5), rng=2)
+    return graphs.capture(gan) if capture else gan, backend.to(x, name)
 
 
 def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, seconds=0.3, layers=True, log=None):

@@ -154,7 +154,7 @@ class GAN:
 
     def train(self, batches, steps, callbacks=()):
         """So many steps on an iterator of host batches x or (x, labels), until a callback (gan, metrics) gives True."""
-        metrics = {}
+        batches, metrics = iter(batches), {}
         for _ in range(steps):
             drawn = [batch if isinstance(batch, tuple) else (batch, None) for batch in islice(batches, self.k)]
             metrics = self.step([backend.to(x, backend.name_of(self.G.theta)) for x, _ in drawn], [y for _, y in drawn])

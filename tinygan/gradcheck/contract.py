@@ -3,7 +3,8 @@
 import inspect
 
 from ..errors import ConfigError
-from ..layers.base import Layer, check_parts
+from ..layers.base import Layer
+from ..layers.checks import check_parts
 
 # map -> its arguments and its result.
 MAPS = {"forward": ("x, train=True, rng=None", "y, cache"), "backward": ("dy, cache, grads=None", "dx"),

@@ -4,15 +4,16 @@ import numpy as np
 
 from .. import losses, models
 from ..layers import (Augment, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier,
-                      LeakyReLU, MaxPool2D, MinibatchStd, Pack, ReLU, Reshape, Sigmoid, Softplus, SpectralNorm,
-                      Tanh, UpSampling2D, WithLabels)
-from ..layers import Sequential
+                      Identity, LeakyReLU, MaxPool2D, MinibatchStd, Pack, Parallel, ReLU, Reshape, Sequential, Sigmoid,
+                      Softmax, Softplus, SpectralNorm, Tanh, UpSampling2D, WithLabels)
 from .checks import check_layer, check_loss
 
 
-def _labelled(layer, labels):
-    layer.labels = np.array(labels)
-    return layer
+def _unet():
+    """A skip connection around a smaller map, with a residual block inside."""
+    block = Parallel([Identity(), Sequential([Conv2D(2, 2, 3), Tanh()], dtype="float64")], "sum")
+    return Parallel([Identity(), Sequential([Conv2D(1, 2, 3, stride=2), block, ConvTranspose2D(2, 1, 3, stride=2)],
+                                            dtype="float64")])
 
 
 # (layer, shape of x, train): each layer, in both modes where they differ in rule.
@@ -45,8 +46,16 @@ LAYERS = [
     (Pack(2), (4, 2, 3, 2), True),
     (MinibatchStd(), (4, 2, 3, 2), True),
     (Augment(), (3, 8, 9, 2), True),
-    (_labelled(WithLabels(3), [2, 0, 1]), (3, 2, 2, 2), True),
-    (_labelled(WithLabels(2), [1, 1, 0]), (3, 4), True),
+    (Augment(channels=1), (3, 8, 9, 3), True),
+    (WithLabels(3), (3, 2, 2, 5), True),
+    (WithLabels(2), (3, 6), True),
+    (Dense(4, 3), (2, 3, 4), True),
+    (Softmax(), (4, 6), True),
+    (Softmax(), (2, 3, 5), True),
+    (Identity(), (3, 4), True),
+    (Parallel([Dense(3, 1), Dense(3, 4)]), (5, 3), True),
+    (Parallel([Identity(), BatchNorm(3)], "sum"), (5, 3), True),
+    (_unet(), (2, 4, 6, 1), True),
 ]
 
 # D after G, end to end: all parameters of both, through every layer between.

@@ -7,9 +7,10 @@ options of `tinygan train` are derived from these fields.
 from dataclasses import dataclass, field, fields
 from math import inf
 
-from .. import data, latent, losses, models, optim, penalties
+from .. import data, losses, models, optim, penalties
 from ..errors import ConfigError, choose
 from ..gan import GAN
+from ..ops.random import latents
 
 Weight = float | str        # a number ≥ 0, or "start:end": annealed over the run
 _TYPES = {int: (int, "an integer"), float: ((int, float), "a number"), bool: (bool, "true or false"),
@@ -44,7 +45,7 @@ class Config:
     colour: bool = option(False, "keep the colour of images of a folder")
     loss: str = option("non_saturating", "objective:", choices=losses.names)
     smoothing: float = option(0.0, "one-sided label smoothing: the real target is 1 − X", least=0, below=1)
-    latent: str = option("normal", "distribution of the latent vectors:", choices=latent.kinds)
+    latent: str = option("normal", "distribution of the latent vectors:", choices=latents)
     latent_dim: int = count(None, "dimension of the latent vectors", unset="the model's, 100")
     epochs: float = option(None, "passes over the data", above=0, below=1e9, unset="the model's")
     steps: int = count(None, "stop after N steps, if that comes first")
@@ -152,7 +153,7 @@ def source(config):
     return images, shape, labels
 
 
-def build(config, recipe, shape, weights, training, steps, processes=None):
+def build(config, recipe, shape, weights, training, steps):
     """The GAN of a resolved Config.
 
     shape: of a sample; weights, training: seeds or generators; steps: length of the run, for schedules.
@@ -165,8 +166,7 @@ def build(config, recipe, shape, weights, training, steps, processes=None):
                     for lr, n in [(c.g_lr, steps * c.m), (c.d_lr, steps * c.k)])
     return GAN(G, D, losses.get(c.loss, c.smoothing), g_opt, d_opt, c.latent, k=c.k, m=c.m, rng=training,
                penalty=c.penalty, gamma=_annealed("gamma", c.gamma, steps), g_penalty=c.g_penalty, average=c.average,
-               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip, processes=processes,
-               capture=c.capture)
+               noise_std=_annealed("noise_std", c.noise_std, steps) or 0.0, clip=c.clip)
 
 
 def endpoints(name, value):

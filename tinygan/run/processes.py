@@ -4,11 +4,14 @@
 
 The mean over a batch is the mean of the means over equal shares of it, so with one all-reduce of the gradient vector
 before each update the step is, to rounding, that of one process on the whole batch. All processes start from the same
-seed, shuffle alike, draw the noise of the whole batch and take their share of it; so their weights stay the same.
+seed, shuffle alike, draw the noise of the whole batch and take their share of it, so their weights stay the same.
+
+    share(gan, started())       wraps the game's random source and its optimisers; batches: map(processes.share, batches)
 
 Not as in one process: BatchNorm's statistics are those of a process's share (its running statistics those of the
-first process), and so is what looks across samples (MinibatchStd, relativistic_average); dropout masks, augmentation
-and the ε of wgan_gp repeat from share to share. A device's gradient goes through the host's memory.
+first process), and so are layers and losses that compare samples (MinibatchStd, relativistic_average). Noise,
+augmentation and the ε of wgan_gp are those of the whole batch; dropout has a key for each process. A device's gradient
+goes through the host's memory.
 """
 
 import os
@@ -17,25 +20,26 @@ import numpy as np
 
 from .. import backend
 from ..errors import ConfigError
+from ..ops.random import Source
 
-# What mpiexec tells its processes of how many they are: Open MPI, MPICH and Intel MPI, PMIx, MS-MPI.
+# The variables in which launchers put the number of processes: Open MPI, MPICH and Intel MPI, PMIx, MS-MPI.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_SIZE")
 
 
 class Alone:
-    """One process: there is nothing to share and nobody to agree with."""
+    """One process."""
 
     rank, size = 0, 1
 
-    def share(self, x):
-        """The rows of x (N, …) that are this process's."""
-        return x
+    def share(self, batch):
+        """The rows of x (N, …), or of each array of a tuple, that are this process's."""
+        return batch
 
     def average(self, vector):
         """Replace a vector by its mean over all processes, in place."""
 
     def agree(self, flag):
-        """Whether any process says so."""
+        """Whether the flag is true in any process."""
         return bool(flag)
 
 
@@ -51,8 +55,10 @@ class Processes(Alone):
         self._mpi, self.comm = MPI, comm or MPI.COMM_WORLD
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
 
-    def share(self, x):
-        n = len(x) // self.size
+    def share(self, batch):
+        if isinstance(batch, tuple):
+            return tuple(map(self.share, batch))
+        x, n = batch, len(batch) // self.size
         if n * self.size != len(x):
             raise ConfigError(f"expected a batch that is a multiple of the {self.size} processes, got {len(x)}; choose "
                               f"another batch")
@@ -73,3 +79,38 @@ def started():
     """The Processes that mpiexec started this one among, or Alone."""
     sizes = [os.environ.get(name, "") for name in _SIZES]
     return Processes() if any(size.isdigit() and int(size) > 1 for size in sizes) else Alone()
+
+
+def share(gan, processes):
+    """Let this GAN draw its share of all random numbers, and average its gradients over the processes; returns it."""
+    gan.rng = _Shared(gan.rng.generator, processes)
+    gan.g_opt, gan.d_opt = (_Averaging(optimizer, processes) for optimizer in (gan.g_opt, gan.d_opt))
+    return gan
+
+
+class _Shared(Source):
+    """A random source that draws for the whole batch, as all processes do from one seed, and gives this one its rows."""
+
+    def __init__(self, generator, processes):
+        super().__init__(generator)
+        self.processes = processes
+
+    def host(self, rule, shape):
+        return self.processes.share(rule(self.generator, (shape[0] * self.processes.size, *shape[1:])))
+
+
+class _Averaging:
+    """An optimiser that averages the gradients over all processes before each step; else the optimiser itself."""
+
+    def __init__(self, optimizer, processes):
+        vars(self).update(optimizer=optimizer, processes=processes)
+
+    def step(self, net, grads):
+        self.processes.average(grads.vector)
+        self.optimizer.step(net, grads)
+
+    def __getattr__(self, name):
+        return getattr(self.optimizer, name)
+
+    def __setattr__(self, name, value):
+        setattr(self.optimizer, name, value)

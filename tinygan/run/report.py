@@ -104,7 +104,7 @@ def interpolations(gan, pairs=6, steps=9):
     t = np.linspace(0, 1, steps, dtype=a.dtype)[None, :, None]
     angle = np.pi / 2 * t
     z = np.cos(angle) * a[:, None] + np.sin(angle) * b[:, None]
-    return gan.sample(z=z.reshape(pairs * steps, -1).astype(gan.dtype))
+    return gan.sample(z=z.reshape(pairs * steps, -1).astype(gan.G.theta.dtype))
 
 
 def nearest(gan, real, n=8, k=5):
@@ -127,7 +127,7 @@ def gradients(gan, config, real, labels=None):
     class Recorder:
         """An optimiser that records the norms of the gradient and updates nothing."""
         def step(self, net, grads):
-            side = "D" if net is gan.D else "G"
+            side = "D" if net.layers is gan.D.layers else "G"
             for i, layer in enumerate(net.layers):
                 if len(layer.params):
                     vector = np.concatenate([grads[f"{i}.{name}"].ravel() for name in layer.params])

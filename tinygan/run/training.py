@@ -29,7 +29,8 @@ from tqdm import tqdm
 from .. import __version__, backend, data, kernels
 from ..data.files import atomic, clean, locked
 from ..errors import ConfigError, DataError
-from ..gan import steps_of
+from ..kernels import graphs
+from ..layers import with_classes
 from . import checkpoint, plots, processes
 from .config import build, check_effect, from_options, source
 from .monitor import Monitor
@@ -118,13 +119,18 @@ class Run:
         self.batches = (data.Stream(self.source, config.batch, shuffle) if isinstance(self.source, data.Mixture) else
                         data.Batches(self.source, config.batch, shuffle, labels))
         self.steps = self._length(recipe)
-        self.gan = gan = build(config, recipe, self.shape, weights, training, self.steps, self.processes)
+        self.gan = gan = build(config, recipe, self.shape, weights, training, self.steps)
         for optimiser, net in ((gan.g_opt, gan.G), (gan.d_opt, gan.D)):
             optimiser.prepare(net)      # its state is part of every checkpoint, the first one too
         self.z = gan.noise(IMAGES if len(self.shape) == 3 else POINTS, gan.sample_rng)
         # One forward pass of each network: a D that does not accept G's samples is reported before there is a folder.
-        gan.tell(np.zeros(config.pack, int))
-        gan.D.forward(gan.sample(z=self.z[:config.pack]), train=False)
+        labels = [0] * config.pack
+        samples = gan.sample(z=self.z[:config.pack], labels=labels)
+        gan.D.forward(with_classes(samples, labels, gan.classes), train=False)
+        if self.processes.size > 1:
+            processes.share(gan, self.processes)
+        if config.capture:
+            graphs.capture(gan)
         self.log, self.pending, self.frames = {name: [] for name in COLUMNS}, [], []
         self.monitor = Monitor(gan, lambda text: tqdm.write(f"tinygan: warning: {text}", file=sys.stderr))
         self.interrupted = self.moved = False
@@ -196,8 +202,8 @@ class Run:
                 self.draw_samples()
                 self.save_state()
             try:
-                self.gan.train(self.batches, steps=self.steps - self.gan.steps, callbacks=[self.record],
-                               stop=lambda gan, metrics: self.processes.agree(interrupted))
+                self.gan.train(map(self.processes.share, self.batches), self.steps - self.gan.steps,
+                               [self.record, lambda gan, metrics: self.processes.agree(interrupted)])
                 self.read_log()
                 self.save_state()
             finally:   # after an error too: results are written, the last checkpoint is left as it is
@@ -307,7 +313,7 @@ class Run:
                 **({"average": self.gan.average} if self.gan.average else {})}
 
     def _generators(self):
-        return {"training": self.gan.rng, "samples": self.gan.sample_rng}
+        return {"training": self.gan.rng.generator, "samples": self.gan.sample_rng.generator}
 
     def _arrays(self):
         slots = {f"{name}.{slot}": array for name, optimiser in (("g_opt", self.gan.g_opt), ("d_opt", self.gan.d_opt))
@@ -320,6 +326,11 @@ class Run:
             self._data = (self.config.data if isinstance(self.source, data.Mixture) else
                           hashlib.sha256(np.ascontiguousarray(self.source)).hexdigest())
         return self._data
+
+
+def steps_of(epochs, per_epoch, k=1):
+    """The number of steps, each of k batches, nearest to so many epochs of `per_epoch` batches; at least one."""
+    return max(1, round(epochs * per_epoch / k))
 
 
 @contextmanager
