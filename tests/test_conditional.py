@@ -5,25 +5,37 @@ import pytest
 
 from tinygan import GAN, backend, cli, data, models, run
 from tinygan.errors import ConfigError, DataError
-from tinygan.layers import WithLabels
+from tinygan.layers import WithLabels, with_classes
 
 
 def test_labels_are_channels(xb):
-    layer = WithLabels(3)
-    layer.labels = np.array([2, 0])
     x = backend.to(np.arange(8.0).reshape(2, 2, 1, 2), xb)
-    y = backend.asnumpy(layer.forward(x)[0])
+    both = with_classes(x, np.array([2, 0]), 3)
+    y = backend.asnumpy(WithLabels(3).forward(both)[0])
+    np.testing.assert_array_equal(y, backend.asnumpy(both))
     np.testing.assert_array_equal(y[..., :2], backend.asnumpy(x))
     np.testing.assert_array_equal(y[0, :, :, 2:], [[[0, 0, 1]]] * 2)
     np.testing.assert_array_equal(y[1, :, :, 2:], [[[1, 0, 0]]] * 2)
 
 
-@pytest.mark.parametrize("labels", [None, np.array([0]), np.array([0, 3]), np.array([-1, 0]), np.array([0.0, 1.0])])
+def test_a_class_has_no_gradient():
+    """So that a penalty's norm is of the sample alone, and the mean of two equal classes is the class."""
+    layer, x = WithLabels(2), with_classes(np.ones((3, 2)), [0, 1, 1], 2)
+    y, cache = layer.forward(0.7 * x)
+    np.testing.assert_array_equal(y[:, 2:], x[:, 2:])
+    dy = np.random.default_rng(0).standard_normal(y.shape)
+    for d in (layer.backward(dy, cache), layer.jvp(dy, cache)[0], *layer.jvp_backward(dy, dy, cache, None)):
+        np.testing.assert_array_equal(d, np.concatenate([dy[:, :2], np.zeros((3, 2))], axis=1))
+
+
+@pytest.mark.parametrize("labels", [np.array([0]), np.array([0, 3]), np.array([-1, 0]), np.array([0.0, 1.0]), [[0, 1]]])
 def test_labels_that_do_not_fit(labels):
-    layer = WithLabels(3)
-    layer.labels = labels
     with pytest.raises(DataError, match="expected"):
-        layer.forward(np.zeros((2, 4)))
+        with_classes(np.zeros((2, 4)), labels, 3)
+    with pytest.raises(ConfigError, match="labels of the batch .* got none"):
+        with_classes(np.zeros((2, 4)), None, 3)
+    with pytest.raises(ConfigError, match="3 channels of classes after those of the sample"):
+        WithLabels(3).forward(np.zeros((2, 3)))
     for classes in (0, 1.5, None):
         with pytest.raises(ConfigError):
             WithLabels(classes)
@@ -33,7 +45,7 @@ def test_labels_that_do_not_fit(labels):
 def test_every_model_can_be_told(name):
     G, D = models.get(name).build(rng=0, classes=4, width=0.1)
     gan = GAN(G, D, "relativistic", rng=1, penalty="r1+r2", gamma=0.1, average=0.9)
-    x = np.random.default_rng(0).uniform(-1, 1, (6, *D.input_shape)).astype("float32")
+    x = np.random.default_rng(0).uniform(-1, 1, (6, *D.input_shape[:-1], D.input_shape[-1] - 4)).astype("float32")
     labels = np.arange(6) % 4
     metrics = gan.step(x, labels)
     assert all(np.isfinite(float(value)) for value in metrics.values())
@@ -41,14 +53,14 @@ def test_every_model_can_be_told(name):
     a = gan.sample(z=z, labels=np.arange(4))
     assert len(np.unique(a.reshape(4, -1), axis=0)) == 4                    # one latent, four classes
     np.testing.assert_array_equal(gan.sample(z=z), a)                       # by default each in turn
-    with pytest.raises(ConfigError, match="labels of the batch, got none"):
+    with pytest.raises(ConfigError, match="labels of the batch in a game with 4 classes, got none"):
         gan.step(x)
 
 
 def test_one_network_alone_cannot_be_told():
     G, _ = models.mlp(rng=0, classes=3, width=0.1)
     _, D = models.mlp(rng=0, width=0.1)
-    with pytest.raises(ConfigError, match="both networks or in neither"):
+    with pytest.raises(ConfigError, match="WithLabels alike in both networks, got 3 and 0 classes"):
         GAN(G, D)
     with pytest.raises(ConfigError, match="packs or classes"):
         models.mlp(rng=0, classes=3, pack=2)
@@ -114,7 +126,7 @@ def test_batches_of_labels_and_labels_below_zero(tmp_path):
     x = np.zeros((4, 2), "float32")
     gan.step(x, [0, 1, 2, 0])                   # a list of numbers is one batch
     gan.step([x, x], [np.array([0, 1, 2, 0]), [2, 1, 0, 0]])
-    with pytest.raises(ConfigError, match="batch of labels or k = 2 of them, got 1"):
+    with pytest.raises(ConfigError, match="k = 2 batches, and labels for each, got 2 and labels for 1"):
         gan.step([x, x], [np.zeros(4, int)])
     np.savez(tmp_path / "a.npz", images=np.zeros((40, 28, 28), np.uint8), labels=np.arange(40) - 1)
     with pytest.raises(ConfigError, match="labels from 0 on in .*got -1"):

@@ -1,12 +1,14 @@
 """The game: whose gradient is whose, in which order, and the same bits from the same seed."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import strict
-from tinygan import GAN, Sequential, backend, data, every, losses, models, optim, penalties
-from tinygan.errors import ConfigError, DataError, DtypeError, ShapeError
-from tinygan.gan import steps_of
+from tinygan import GAN, Sequential, backend, data, losses, models, optim, penalties
+from tinygan.errors import ConfigError, DtypeError, ShapeError
 from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Sigmoid, SpectralNorm, Tanh
 
 
@@ -70,8 +72,7 @@ def test_parameters_change_only_after_every_backward_pass_that_reads_them(monkey
     gan, order = tiny(), []
     for name in "GD":
         net = getattr(gan, name)
-        for method in ("backward", "backward_params"):
-            monkeypatch.setattr(net, method, lambda *a, f=getattr(net, method), name=name: order.append(name) or f(*a))
+        monkeypatch.setattr(net, "backward", lambda *a, f=net.backward, name=name: order.append(name) or f(*a))
     for name in ("g_opt", "d_opt"):
         opt = getattr(gan, name)
         monkeypatch.setattr(opt, "step", lambda *a, f=opt.step, name=name: order.append(name) or f(*a))
@@ -88,7 +89,7 @@ def test_fresh_noise_and_batches_for_each_of_k_and_m(monkeypatch):
     assert len({x.tobytes() for x in batches}) == 3
     gan.step(real())
     assert len(batches) == 6
-    with pytest.raises(ConfigError, match="k = 3 of them, got 2"):
+    with pytest.raises(ConfigError, match="k = 3 batches, and labels for each, got 2"):
         gan.step([real(), real()])
 
 
@@ -141,18 +142,21 @@ def test_shipped_models_take_a_step_on_every_backend(name, xb):
     assert all(v.shape == () and np.isfinite(float(v)) for v in metrics.values())
 
 
-def test_train_ends_by_steps_epochs_or_a_condition():
+def test_train_ends_by_steps_or_a_condition():
     batches = data.Batches(real(20), 6, rng=0)
-    for options, steps in [({"steps": 4}, 4), ({"epochs": 2}, 6), ({"epochs": 2, "steps": 5}, 5),
-                           ({"stop": lambda gan, metrics: gan.steps == 7}, 7), ({"steps": 0}, 0)]:
-        gan, calls, third = tiny(), [], []
-        gan.train(batches, callbacks=[lambda gan, metrics: calls.append(metrics),
-                                      every(3, lambda gan, metrics: third.append(gan.steps))], **options)
-        assert gan.steps == len(calls) == steps and third == list(range(3, steps + 1, 3))
+    for end, steps in [(100, 4), (3, 3), (0, 0)]:
+        gan, calls = tiny(), []
+        last = gan.train(batches, end, [lambda gan, metrics: gan.steps == 4,
+                                        lambda gan, metrics: calls.append(metrics)])
+        assert gan.steps == len(calls) == steps and (last is calls[-1] if steps else last == {})
     gan = tiny(k=3)
-    assert [steps_of(*numbers) for numbers in ((1, 156, 5), (0.001, 156), (2, 3), (2.5, 2, 2))] == [31, 1, 6, 2]
-    gan.train(batches, epochs=2)
+    gan.train(batches, 2)
     assert gan.steps == 2 and gan.d_opt.t == 6 and gan.g_opt.t == 2
+    gan = tiny()
+    gan.train([real(), real(seed=6)], 2)            # a list is read from its start to its end
+    assert gan.steps == 2
+    with pytest.raises(ConfigError, match="k = 1 batches, .* got 0"):
+        gan.train([], 1)
 
 
 def test_the_generators_step_with_its_penalty_follows_the_gradient():
@@ -223,10 +227,6 @@ def test_weight_clipping():
 
 
 def test_errors():
-    with pytest.raises(ConfigError, match="never end"):
-        tiny().train(iter([]))
-    with pytest.raises(ConfigError, match="endless stream; give steps"):
-        tiny().train(data.Stream(data.ring(), 4), epochs=1)
     with pytest.raises(ConfigError, match="got 0"):
         tiny(k=0)
     with pytest.raises(ConfigError, match="unknown latent distribution 'cauchy'"):
@@ -239,10 +239,8 @@ def test_errors():
         tiny().step(real(dtype="float32"))
     with pytest.raises(ShapeError, match=r"Conv2D expected \(N, H, W, 1\), got \(6, 16\)"):
         tiny().step(real().reshape(6, 16))
-    with pytest.raises(ConfigError, match="real samples for G's step too"):
+    with pytest.raises(ConfigError, match=r"expected real logits too, got None; .* g_step\(n, x_real\)"):
         tiny(loss="relativistic").g_step(4)
-    with pytest.raises(DataError, match=r"an iterator of batches, got list; use data.Batches"):
-        tiny().train([real()], steps=1)
     with pytest.raises(ConfigError, match="give latent_dim"):
         GAN(Sequential([Tanh()]), Sequential([Dense(2, 1)]))
 
@@ -279,15 +277,14 @@ def test_numpy_s_scalars_promote_nothing():
     with pytest.raises(ConfigError, match="gamma to be ≥ 0, got np.float64"):
         penalties.r1(D, np.zeros((4, 28, 28, 1), "float32"), -one, D.zero_grads())
     for name in ("g_penalty", "noise_std", "clip"):
-        with pytest.raises(ConfigError, match=f"expected {name} .* got nan"):
+        with pytest.raises(ConfigError, match=f"{name} .* nan"):
             GAN(G, D, **{name: float("nan")})
 
 
 def test_borders():
     gan = tiny(k=np.int64(1), m=np.int32(1))
-    with pytest.raises(DataError, match="no more after 2 steps"):
+    with pytest.raises(ConfigError, match="got 0 and labels for 0"):
         gan.train(iter([real(), real()]), steps=3)
-    assert gan.train(data.Batches(real(), 4, 0), epochs=1, steps=0) == {}
     for wrong in ({}, dict(n=2, z=gan.noise(2))):
         with pytest.raises(ConfigError, match="either n"):
             gan.sample(**wrong)
@@ -334,3 +331,68 @@ def test_what_d_thinks():
     found = gan.d_step(np.zeros((4, 2)))
     sigmoid = lambda logit: 1 / (1 + np.exp(-logit))
     np.testing.assert_allclose([found["d_real"], found["d_fake"]], [sigmoid(1.0), sigmoid(3.0)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [
+    {}, dict(penalty="r1+r2", loss="relativistic"), dict(penalty="wgan_gp", loss="wasserstein"), dict(g_penalty=0.5),
+    dict(loss="relativistic_average"), dict(penalty="dragan", loss="hinge"), dict(loss="least_squares", clip=0.2)])
+def test_the_first_column_is_the_logit(options):
+    """Twelve further columns change nothing: not losses, penalties, D(x), nor any update of what is shared."""
+    one = tiny(**options)
+    layers = [layer.copy() for layer in one.D.layers[:-1]]
+    wide = Sequential([*layers, Dense(12, 13)], None, "float64")
+    for name in ("W", "b"):
+        wide.layers[-1].params[name][..., :1] = one.D.layers[-1].params[name]
+    other = GAN(one.G.copy(), wide, options.get("loss", "non_saturating"), optim.SGD(1.0), optim.SGD(1.0), rng=7,
+                **{name: value for name, value in options.items() if name != "loss"})
+    before = wide.layers[-1].params["W"].copy()
+    a, b = one.step(real()), other.step(real())
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-12)
+    np.testing.assert_allclose(one.G.theta, other.G.theta, rtol=1e-10, atol=1e-14)
+    for name, array in one.D.params.items():
+        np.testing.assert_allclose(other.D.params[name][..., :array.shape[-1]], array, rtol=1e-10, atol=1e-14)
+    if "clip" not in options:
+        np.testing.assert_array_equal(wide.layers[-1].params["W"][:, 1:], before[:, 1:])
+
+
+def test_an_auxiliary_loss_reaches_both_players():
+    """A head that tells z from G(z): its gradient, with that of the game, by differences, for both players."""
+    def auxiliary(columns, z):
+        gap = columns - z
+        return 0.5 * (gap * gap).sum() / len(z), gap / len(z)
+
+    def game(lr):
+        gan = tiny()
+        D = Sequential([Conv2D(1, 3, 3, 2), LeakyReLU(), Dropout(0.3), Flatten(), Dense(12, 4)], 1, "float64")
+        return GAN(gan.G, D, "non_saturating", optim.SGD(lr), optim.SGD(lr), rng=7, auxiliary=auxiliary)
+    for step, player, own in [(lambda gan: gan.d_step(real()), "D", "d_loss"), (lambda gan: gan.g_step(6), "G", "g_loss")]:
+        gan = game(1.0)
+        moving = {name: getattr(gan, name).theta.copy() for name in "GD"}
+        before = moving[player].copy()
+        assert {own, "auxiliary"} <= step(gan).keys()
+
+        def value():
+            again = game(1e-300)
+            for name in "GD":
+                getattr(again, name).theta = moving[name]
+            found = step(again)
+            return float(found[own] + found["auxiliary"])
+        expected = numerical(moving[player], value)
+        assert abs(before - getattr(gan, player).theta - expected).max() <= 1e-8 * abs(expected).max()
+
+
+def test_it_can_be_copied_and_pickled():
+    """With schedules and all: both go on as the game itself."""
+    gan = tiny("float32", lr=optim.cosine(0.1, 9), penalty="r1", gamma=optim.anneal(1, 0.1, 9), average=0.9,
+               noise_std=optim.anneal(0.1, 0, 5))
+    gan.step(real(dtype="float32"))
+    others = copy.deepcopy(gan), pickle.loads(pickle.dumps(gan))
+    for each in (gan, *others):
+        each.step(real(dtype="float32"))
+    for other in others:
+        for name in ("G", "D"):
+            np.testing.assert_array_equal(getattr(other, name).theta, getattr(gan, name).theta)
+    samples = [each.sample(3) for each in (gan, *others)]
+    np.testing.assert_array_equal(samples[1:], [samples[0]] * 2)

@@ -5,10 +5,14 @@ import pytest
 
 from tinygan import Sequential, interchange, models
 from tinygan.errors import ConfigError, DataError
-from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Flatten, MaxPool2D, ReLU, Reshape,
-                            Sigmoid, Softplus, SpectralNorm)
+from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Flatten, Identity, LeakyReLU,
+                            MaxPool2D, Parallel, ReLU, Reshape, Sigmoid, Softmax, Softplus, SpectralNorm)
 
 SHIPPED = [(name, side) for name in ("mlp", "dcgan", "dcgan_deep", "dcgan_small", "points") for side in (0, 1)]
+
+
+def _double(layers):
+    return Sequential(layers, dtype="float64")
 
 
 def _shipped(name, side, seed=0, dtype="float64"):
@@ -58,7 +62,13 @@ def test_shipped_models_there_and_back(name, side):
       Dense(4, 1)], (7, 8, 1)),
     ([ConvTranspose2D(2, 3, (5, 4), 2), ReLU()], (4, 3, 2)), ([ConvTranspose2D(2, 3, 2, 3, padding="same")], (4, 3, 2)),
     ([ConvTranspose2D(2, 1, 4, 3, padding=1, output_padding=2)], (3, 5, 2)),
-    ([Dense(5, 12, bias=False), BatchNorm(12), Reshape((2, 3, 2)), Flatten(), Dense(12, 3)], (5,))])
+    ([Dense(5, 12, bias=False), BatchNorm(12), Reshape((2, 3, 2)), Flatten(), Dense(12, 3)], (5,)),
+    ([Conv2D(1, 2, 3), Parallel([Identity(), _double([Conv2D(2, 3, 4, 2), LeakyReLU(), ConvTranspose2D(3, 2, 4, 2)])]),
+      Parallel([Identity(), Conv2D(4, 4, 3), Conv2D(4, 4, 4)], "sum"), Flatten(),
+      Parallel([Dense(64, 1), _double([Dense(64, 5), Softmax()])]), Dense(6, 2)], (4, 4, 1)),
+    ([Parallel([Flatten(), Flatten()]), Dense(36, 4)], (3, 3, 2)),
+    ([Parallel([Flatten(), Flatten()], "sum"), BatchNorm(18), Dense(18, 4)], (3, 3, 2)),
+    ([_double([Flatten()]), _double([Dense(18, 8)]), Reshape((2, 2, 2)), ReLU()], (3, 3, 2))])
 def test_other_geometries(layers, shape):
     net = Sequential(layers, rng=0, dtype="float64", input_shape=shape)
     net.theta = net.theta + 0.1 * np.random.default_rng(5).standard_normal(net.theta.shape)     # biases too
@@ -80,6 +90,10 @@ def test_what_does_not_fit_changes_nothing():
         with pytest.raises(DataError, match="another model"):
             interchange.from_torch(net, wrong)
     np.testing.assert_array_equal(net.theta, before)
+    for layers in ([Dense(4, 12), Parallel([Identity(), Identity()], "sum"), Reshape((2, 3, 2))],
+                   [Parallel([Flatten(), Sequential([Flatten(), Dense(12, 12)])], "sum")]):
+        with pytest.raises(ConfigError, match="order"):     # numbers that PyTorch would have in another order
+            interchange.to_torch(Sequential(layers, input_shape=(4,) if len(layers) > 1 else (2, 3, 2)))
     with pytest.raises(ConfigError, match="without it"):
         interchange.to_torch(Sequential([SpectralNorm(Dense(2, 3))], rng=0, input_shape=(2,)))
     with pytest.raises(ConfigError, match="input_shape"):

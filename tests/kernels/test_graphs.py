@@ -8,7 +8,7 @@ from tinygan import GAN, backend, capture, kernels, models, optim
 from tinygan.capture import Captured
 from tinygan.errors import BackendError, ConfigError, DataError
 from tinygan.layers import Dense, Layer
-from tinygan.net import Sequential
+from tinygan.layers import Sequential
 
 device = pytest.mark.parametrize("device", DEVICES)
 

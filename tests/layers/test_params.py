@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygan.errors import ShapeError
-from tinygan.params import Params
+from tinygan.layers.params import Params
 
 
 def test_views():
