@@ -101,7 +101,7 @@ def test_fifty_kills(tmp_path):
         _, status = os.waitpid(child, 0)
         kills += os.WIFSIGNALED(status)
         seen.append(checkpoint.load_state(victim / "checkpoint.npz")[1]["steps"])
-        if seen[-1] == 400:                     # all steps done before the fiftieth kill: begin anew
+        if seen[-1] == 400:                     # all steps done before the fiftieth kill: start again
             assert_same_run(tmp_path / "whole", run.resume(victim, quiet=True).folder)
             for path in victim.iterdir():
                 path.unlink()
@@ -225,7 +225,7 @@ def test_two_runs_in_one_folder(tmp_path):
         assert holder.stdout.readline() == b"held\n"
         before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
         for data in (None, "mnist5k"):
-            with pytest.raises(ConfigError, match="another run is at work"):
+            with pytest.raises(ConfigError, match="another run trains in"):
                 run.resume(tmp_path / "r", quiet=True, data=data)
         assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before
     finally:
@@ -261,7 +261,7 @@ def test_checkpoints_that_are_gone_are_missed(finished, tmp_path):
     for name in ("config.json", "weights.npz", "log.csv"):
         (tmp_path / name).write_bytes((finished / name).read_bytes())
     with pytest.raises(MissingError, match="a checkpoint"):
-        run.resume(tmp_path, quiet=True)            # what was trained is not begun anew
+        run.resume(tmp_path, quiet=True)            # what was trained is not started again
 
 
 def test_only_its_own_leavings_are_removed(tmp_path):
