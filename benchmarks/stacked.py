@@ -33,7 +33,7 @@ class Stacked:
 def metrics(images, net=None):
     """Modes found, of 1,000, and KL(generated ‖ uniform) in nats, of stacked digits (N, 28, 28, 3) in [−1, 1].
 
-    The classifier of `tinygan.metrics` names the digit in each channel. The protocol has N = 26,000.
+    The classifier of `tinygan.metrics` classifies each channel. The protocol has N = 26,000.
     """
     if images.ndim != 4 or images.shape[-1] != 3:
         raise DataError(f"expected stacked digits (N, 28, 28, 3), got {images.shape}; draw them from a model of them")

@@ -65,7 +65,7 @@ def test_the_profile_counts_the_products_of_the_dcgan():
     macs = 2 * forward(g) + forward(g) + inputs(g)
     macs += 3 * forward(d) + 2 * (forward(d) + inputs(d)) + forward(d)      # … but in G's step D's does
     assert found["flop"] == 2 * 2 * macs
-    assert 0 < found["floor_s"] and sum(row["seconds"] for row in found["rows"]) > 0
+    assert 0 < found["bound_s"] and sum(row["seconds"] for row in found["rows"]) > 0
     assert "GFLOP/s of a large product" in bench.profile_table(found)
 
 

@@ -1,10 +1,10 @@
-"""How long things take, on each backend that is usable here: single layers, whole training steps, and what is in one.
+"""Benchmarks on each usable backend: single layers, whole training steps, and the profile of a step.
 
     results = bench.measure(model="dcgan", batches=(1, 64), seconds=0.2)      rows of medians, with the hardware
-    profile = bench.profile(model="dcgan", batch=128)                         a step taken apart, beside its floor
+    profile = bench.profile(model="dcgan", batch=128)                         the profile of a step, with a lower bound
 
-Every figure is the median of several calls after one that warms up; a device is waited for before the clock is read.
-A small network is slower on a GPU than on a CPU: each operation costs the time to launch it, however small it is.
+Each time is the median of several calls after a warm-up call; the device is synchronised before the clock is read.
+A small network is slower on a GPU than on a CPU: each operation costs the time to launch a kernel.
 """
 
 import csv
@@ -50,7 +50,7 @@ LAYERS = {
 
 
 def hardware():
-    """What the figures were measured on: mapping name -> text or number."""
+    """The hardware and software of a measurement: mapping name -> text or number."""
     try:
         with open("/proc/cpuinfo") as file:
             cpu = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
@@ -65,7 +65,7 @@ def hardware():
 
 
 def blas():
-    """What NumPy's products run on, such as "scipy-openblas 0.3.31, kernels for Haswell as OPENBLAS_CORETYPE says"."""
+    """The BLAS of NumPy's products, such as "scipy-openblas 0.3.31, kernels for Haswell as OPENBLAS_CORETYPE says"."""
     library = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     text = f"{library.get('name', 'unknown BLAS')} {library.get('version', '')}".strip()
     if core():
@@ -87,7 +87,7 @@ def clock(call, name, seconds=0.3, least=3):
 
 
 def _layer(build, shape, batch, name):
-    """A call that takes one layer forward and backward, with its gradients."""
+    """A function that runs one layer forward and backward, with its gradients."""
     net, rng = Sequential([build()], rng=0, backend=name), np.random.default_rng(0)
     x = backend.to(rng.standard_normal((batch, *shape), dtype=np.float32), name)
     y, _ = net.forward(x)
@@ -112,7 +112,7 @@ def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, sec
     """Layers and whole training steps over batch sizes, on every usable backend.
 
     Returns {"hardware": …, "rows": [{"what", "batch", "backend", "median_s", "q25_s", "q75_s"}, …]}.
-    log: a function of each row as it is ready. Raises ConfigError for a batch below 1 or an unknown model.
+    log: a function called with each measured row. Raises ConfigError for a batch below 1 or an unknown model.
     """
     if not batches or min(batches) < 1:
         raise ConfigError(f"expected batch sizes of at least 1, got {batches}")
@@ -126,7 +126,7 @@ def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, sec
     tasks[f"training step, {model}"] = step
 
     def captured(batch, name):
-        gan, x = game(model, batch, name, capture=name != "numpy")      # the CPU's step again, to set beside it
+        gan, x = game(model, batch, name, capture=name != "numpy")      # the CPU's step again, for comparison
         gan.step(x)         # the first is not captured
         return lambda: gan.step(x)
     if any(name != "numpy" for name in backends):
@@ -144,7 +144,7 @@ def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, sec
 
 
 def table(results):
-    """The rows as text: a line for each thing and batch, a column for each backend, and where the two cross."""
+    """The rows as text: a line per measurement and batch, a column per backend; and where the GPU is faster."""
     backends = list(dict.fromkeys(row["backend"] for row in results["rows"]))
     cells = {(row["what"], row["batch"], row["backend"]): row["median_s"] for row in results["rows"]}
     both = len(backends) == 2
@@ -191,11 +191,11 @@ def rate(size=2048):
 
 
 def profile(model="dcgan", batch=128, steps=5):
-    """Where the time of a training step on the CPU goes.
+    """Profile of a training step on the CPU.
 
-    Returns {"step_s": median, "floor_s": its direct multiplications at the rate of a large product, "flop", "rate",
-    "rows": [{"layer", "map", "calls", "seconds", "flop"}, …]}, all of one step. Times of maps hold the clock's own
-    cost, some microseconds a call.
+    Returns {"step_s": median, "bound_s": its direct multiplications at the rate of a large product, "flop", "rate",
+    "rows": [{"layer", "map", "calls", "seconds", "flop"}, …]}, all of one step. Times of maps include the overhead of
+    the clock, some microseconds a call.
     """
     gan, x = game(model, batch)
     whole = clock(lambda: gan.step(x), "numpy", 0, steps)[0]
@@ -212,12 +212,12 @@ def profile(model="dcgan", batch=128, steps=5):
     rows = [{"layer": layer, "map": method, "calls": n // steps, "seconds": s / steps, "flop": flop // steps}
             for (layer, method), (n, s, flop) in found.items() if n]
     flop, speed = sum(row["flop"] for row in rows), rate()
-    return {"hardware": hardware(), "model": model, "batch": batch, "step_s": whole, "floor_s": flop / speed,
+    return {"hardware": hardware(), "model": model, "batch": batch, "step_s": whole, "bound_s": flop / speed,
             "flop": flop, "rate": speed, "rows": sorted(rows, key=lambda row: -row["seconds"])}
 
 
 def _time(thing, method, entry, weighty):
-    """Let this method of this object note its calls, seconds and, for a map with a weight, direct operations."""
+    """Wrap a method of an object: count its calls, seconds and, for a map with a weight, operations."""
     inner = getattr(thing, method)
 
     def timed(*args, **options):
@@ -232,15 +232,15 @@ def _time(thing, method, entry, weighty):
 
 
 def _flop(layer, method, args, result):
-    """2·(multiplications) of the direct form: each place of the convolution's output meets the whole weight."""
+    """2·(multiplications) of the direct form: each output position of the convolution multiplies the whole weight."""
     if isinstance(layer, Dense):
-        places = len(args[0])
+        positions = len(args[0])
     else:   # the output of the convolution that the layer is, or is the adjoint of
         small = {"map": result, "adjoint": args[0], "wgrad": args[1] if method == "wgrad" else None}[method]
         if isinstance(layer, ConvTranspose2D):
             small = result if method == "adjoint" else args[0]
-        places = small.size // small.shape[-1]
-    return 2 * places * layer.params["W"].size
+        positions = small.size // small.shape[-1]
+    return 2 * positions * layer.params["W"].size
 
 
 def profile_table(found, lines=25):
@@ -248,7 +248,7 @@ def profile_table(found, lines=25):
     rows, step = found["rows"], found["step_s"]
     text = [f"{found['model']} at batch {found['batch']}: {1e3 * step:.1f} ms a step, "
             f"{found['flop'] / 1e9:.1f} GFLOP by direct sums; at the {found['rate'] / 1e9:.0f} GFLOP/s of a large "
-            f"product they take {1e3 * found['floor_s']:.1f} ms ({found['floor_s'] / step:.2f} of the step)",
+            f"product they take {1e3 * found['bound_s']:.1f} ms ({found['bound_s'] / step:.2f} of the step)",
             f"{'':<48}{'map':<10}{'calls':>6}{'ms':>9}{'share':>8}{'GFLOP/s':>9}"]
     for row in rows[:lines]:
         speed = f"{row['flop'] / row['seconds'] / 1e9:>9.0f}" if row["flop"] else ""

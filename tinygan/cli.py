@@ -19,10 +19,11 @@ from .data.files import atomic
 from .errors import ConfigError, TinyganError
 from .run import Config, plots, report
 from .run.monitor import Diverged
+from .run.options import add_options
 
 
 def main(argv=None):
-    """Parse the arguments and run the command; returns the exit code."""
+    """Parse the arguments and run the command; returns the exit code. (Ctrl-C is handled in __main__.)"""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:      # closed by the caller
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
@@ -31,12 +32,9 @@ def main(argv=None):
     try:
         args = _parser().parse_args(argv)
         return args.command(args) or 0
-    except Diverged as error:
-        print(f"tinygan: error: {error}", file=sys.stderr)
-        return 3
     except TinyganError as error:
         print(f"tinygan: error: {error}", file=sys.stderr)
-        return 2
+        return 3 if isinstance(error, Diverged) else 2
     except BrokenPipeError:    # the reader of the output has closed it (… | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -49,9 +47,6 @@ def main(argv=None):
         print(f"tinygan: error: cannot use the file system{where}: {error.strerror or error}; "
               f"name another place, or make room there", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("tinygan: stopped", file=sys.stderr)
-        return 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -94,7 +89,7 @@ def _parser():
                       "train --config my-run/config.json --seed 1   the same options, another seed",
                       "train --loss relativistic --penalty r1+r2 --gamma 1:0.1 --beta1 0 --average 0.999 --dropout 0"],
                   argument_default=argparse.SUPPRESS)       # what is not given is left to Config, or to --config
-    _add_options(add)
+    add_options(add)
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")
     add("--config", metavar="FILE", help="take options from the config.json of a run; those given here override it:\n"
         "--no-spectral, --penalty none, --dropout none and the like set one back to its default")
@@ -162,33 +157,6 @@ def _parser():
     command(_info, "versions and usable backends", "Versions, and which backends are usable here and, if not, why.",
             ["info"])
     return parser
-
-
-def _add_options(add):
-    """The options of a run, from the fields of Config, which checks their values."""
-    for f in fields(Config):
-        if not f.metadata:
-            continue
-        name, m = "--" + f.name.replace("_", "-"), f.metadata
-        if f.type is bool:
-            add(name, action=argparse.BooleanOptionalAction, help=m["help"])
-            continue
-        text, default = m["help"], m["unset"] if f.default is None else f"{f.default}".removesuffix(".0")
-        for more in (", ".join(m["choices"] or ()), f"(default {default})" if default else ""):
-            text += ("\n" if len(text.split("\n")[-1] + more) > 80 else " ") + more if more else ""
-        if f.name == "g_lr":
-            add("--lr", type=_reader(f), metavar="X", help="learning rate of both networks: --g-lr and --d-lr at once")
-        add(name, type=_reader(f), metavar=m["metavar"] or {int: "N", float: "X", str: "NAME"}[f.type], help=text)
-
-
-def _reader(f):
-    """text -> value of a field of Config; "none" is None, its default, unless it could be a name."""
-    kind = f.type if f.type in (int, float) else str
-
-    def read(text):
-        return None if text == "none" and (kind is not str or f.default is None) else kind(text)
-    read.__name__ = {int: "integer", float: "number", str: "text"}[kind]    # as in "invalid integer value"
-    return read
 
 
 def _at_least(least):

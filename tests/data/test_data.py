@@ -139,7 +139,7 @@ def test_errors():
     for name in ("cifar", "idx:", "", None, "idx", ["mnist5k"], "ring:8"):
         with pytest.raises(ConfigError, match="choose one of: mnist5k .*idx:FOLDER"):
             data.load(name)
-    with pytest.raises(ConfigError, match=r"a mixture without end; .*data.stream\('ring'\)"):
+    with pytest.raises(ConfigError, match=r"an endless mixture; .*data.stream\('ring'\)"):
         data.load("ring")
     with pytest.raises(ConfigError, match="unknown mixture 'spiral'"):
         data.stream("spiral")

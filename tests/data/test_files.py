@@ -1,14 +1,17 @@
-"""Files are whole or not there; weights survive the round trip and refuse strangers."""
+"""Files are written whole or not at all; whatever is in an .npz file is read or refused with a clear error."""
 
+import io
 import os
+import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tinygan import models
+from tinygan.data import files
 from tinygan.data.files import atomic
-from tinygan.errors import DataError, MissingError
-from tinygan.run import checkpoint
+from tinygan.errors import DataError
 
 
 def test_atomic_replaces_or_leaves(tmp_path):
@@ -38,38 +41,54 @@ def test_a_new_file_takes_nobody_s_place(tmp_path, monkeypatch, links):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "b.txt"]
 
 
-def test_weights_round_trip(tmp_path, xb):
-    G, D = models.dcgan(rng=0, width=0.05, backend=xb)
-    G.state["1.mean"][...] = 3.0
-    checkpoint.save(tmp_path / "w.npz", G=G, D=D)
-    G2, D2 = models.dcgan(rng=1, width=0.05)
-    checkpoint.load(tmp_path / "w.npz", G=G2, D=D2)
-    from tinygan import backend
-    for a, b in [(G, G2), (D, D2)]:
-        np.testing.assert_array_equal(backend.asnumpy(a.theta), b.theta)
-    assert (G2.state["1.mean"] == 3).all()
-    with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
-        assert "G.0.W" in file.files and "G.state.1.mean" in file.files and "D.7.b" in file.files
+def _zip(members):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(name, content)
+    return file.getvalue()
 
 
-def test_damaged_missing_and_foreign_weights(tmp_path):
-    path = tmp_path / "w.npz"
-    G, D = models.mlp(rng=0, width=0.05)
-    checkpoint.save(path, G=G, D=D)
-    whole, before = path.read_bytes(), G.theta.copy()
-    for content in (whole[:100], whole[:-50], b"", b"no zip at all", whole[:300] + b"\xff" * 40 + whole[340:]):
-        path.write_bytes(content)
-        with pytest.raises(DataError) as caught:
-            checkpoint.load(path, G=G)
-        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    path.write_bytes(whole)
-    with pytest.raises(DataError, match="is it of another model"):
-        checkpoint.load(path, G=models.mlp(rng=1, width=0.1)[0])
-    with pytest.raises(DataError, match="expected 'E.0.W'"):
-        checkpoint.load(path, E=G)
-    np.savez(path, **{"G.0.W": np.array([object()])}, allow_pickle=True)
-    with pytest.raises(DataError, match="damaged or foreign"):
-        checkpoint.load(path, G=G)
-    with pytest.raises(MissingError, match="got no file"):
-        checkpoint.load(tmp_path / "none.npz", G=G)
-    assert (G.theta == before).all()
+def _npy(header, data=b""):
+    header = header.encode("latin1", "replace")
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+headers = st.one_of(st.text(max_size=80), st.builds(
+    "{{'descr': {!r}, 'fortran_order': {}, 'shape': {}, }}\n".format, st.sampled_from(["<f4", "|O", "<U9", "f", "<M8"]),
+    st.sampled_from([True, False, 3]), st.tuples(st.integers(-2, 10**12), st.integers(-1, 9))))
+members = st.tuples(st.sampled_from(["a.npy", "b.npy", "../a.npy", "/etc/a.npy", "a", ".npy", "meta.npy"]),
+                    st.one_of(st.binary(max_size=200), st.builds(_npy, headers, st.binary(max_size=64))))
+
+
+@given(st.one_of(st.binary(max_size=300), st.lists(members, max_size=4).map(_zip)))
+@settings(max_examples=5000)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_any_npz_is_a_value_or_the_clear_error(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.npz"
+    path.write_bytes(content)
+    try:
+        found = files.read_npz(path)
+    except DataError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+    else:
+        assert sum(a.nbytes for a in found.values()) <= files.DENSEST * max(1, len(content)) * max(1, len(found))
+
+
+def test_a_bomb_is_not_unfolded(tmp_path):
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(_zip([("a.npy", bytes(50_000_000))]))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DataError, match="claims 50000000 bytes"):
+        files.read_npz(path)
+
+
+def test_names_in_files_are_never_paths(tmp_path):
+    """A member called ../../x is a key like any other: reading writes nothing anywhere."""
+    path = tmp_path / "in" / "x.npz"
+    path.parent.mkdir()
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3))
+    path.write_bytes(_zip([("../../escaped.npy", buffer.getvalue())]))
+    assert list(files.read_npz(path)) == ["../../escaped"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["in", "x.npz"]

@@ -1,4 +1,4 @@
-"""Data: the bundled digits, sets by name, one's own files, 2-D mixtures, and the iterators that make minibatches.
+"""Data: the bundled digits, data sets by name, files of your own, 2-D mixtures, and iterators of minibatches.
 
     images, labels = data.load("mnist5k")
     batches = data.Batches(images, 64, rng=0);  x = next(batches)
@@ -32,9 +32,9 @@ def load(name, size=28, colour=False, held_out=False):
     """images (N, H, W, C) float32 in [−1, 1], labels (N,) int64, or None where there are none.
 
     name: "mnist5k" (bundled); "mnist", "fashion-mnist", "kmnist" (see `sets`); "idx:FOLDER"; "images:FOLDER" of PNG or
-    JPEG, resized to size × size, grey unless colour; or an .npy or .npz file. held_out: of a set that is published in
-    two parts (those of `sets`, IDX files), the test images and not the training images. Raises ConfigError for another
-    name, MissingError and DataError for files that are not there or damaged.
+    JPEG, resized to size × size, grey unless colour; or an .npy or .npz file. held_out: the test images instead of
+    the training images, of data with both (those of `sets`, IDX files). Raises ConfigError for an unknown name,
+    MissingError for missing files and DataError for damaged ones.
     """
     name = located(name)
     kind, colon, path = str(name).partition(":")
@@ -49,20 +49,20 @@ def load(name, size=28, colour=False, held_out=False):
     if str(name) in sets.SETS:
         return sets.load(name, held_out)
     if str(name) in _STREAMS:
-        raise ConfigError(f"expected a set of images, got {name!r}, a mixture without end; choose data with images, or "
-                          f"from Python call data.stream({name!r})")
+        raise ConfigError(f"expected images, got {name!r}, an endless mixture; choose data with images, or from "
+                          f"Python call data.stream({name!r})")
     raise ConfigError(f"unknown data {name!r}; choose one of: {' '.join(HELP.split())}")
 
 
 def located(name):
-    """A data name whose path, if it has one, is whole: it means the same from another folder."""
+    """A data name whose path, if it has one, is absolute."""
     kind, colon, path = str(name).partition(":")
     if kind in ("idx", "images") and path:
-        return f"{kind}:{_whole(path)}"
-    return _whole(name) if str(name).endswith((".npy", ".npz")) else name
+        return f"{kind}:{_absolute(path)}"
+    return _absolute(name) if str(name).endswith((".npy", ".npz")) else name
 
 
-def _whole(path):
+def _absolute(path):
     return os.path.abspath(os.path.expanduser(path))
 
 

@@ -1,4 +1,4 @@
-"""Endless iterators of minibatches that can be stopped and taken up again at the very same place."""
+"""Endless iterators of minibatches whose state can be saved and restored."""
 
 import numpy as np
 
@@ -12,14 +12,13 @@ class Batches:
 
     samples  (N, …) float32 or float64, on the host; it is not copied
     batch    samples in a minibatch; the last, incomplete one of an epoch is left out
-    rng      seed or NumPy generator of the order; whoever wants to go on from a `state` gives it one of its own,
-             since the state tells nothing of what others draw from it
+    rng      seed or NumPy generator of the order; to restore a `state`, the generator must not be shared, since the
+             state does not hold what others draw from it
+    labels   (N,) integers; with them next(batches) gives a pair (samples, labels)
 
-    labels   (N,) integers, to come along: then next(batches) gives a pair (samples, labels)
-
-    next(batches) gives (batch, …). steps_per_epoch: how many make an epoch; epoch: which one the latest was of, from 0.
-    Raises ShapeError, DtypeError, DataError or ConfigError for data that is empty, not float or not finite, or a
-    batch that does not fit.
+    next(batches) gives (batch, …). steps_per_epoch: minibatches in an epoch; epoch: the current one, from 0. Raises
+    ShapeError, DtypeError, DataError or ConfigError for data that is empty, not float or not finite, or a batch size
+    that does not fit.
     """
 
     def __init__(self, samples, batch, rng=None, labels=None):
@@ -36,7 +35,7 @@ class Batches:
         self._shuffle()
 
     def _shuffle(self):
-        self._begin = self.rng.bit_generator.state   # with it, the order can be made again
+        self._begin = self.rng.bit_generator.state   # reproduces the order
         self._order = self.rng.permutation(len(self.samples))
         self.epoch, self._step = self.epoch + 1, 0
 
@@ -52,11 +51,11 @@ class Batches:
         return self.samples[chosen] if self.labels is None else (self.samples[chosen], self.labels[chosen])
 
     def state(self):
-        """Where the iteration stands, as plain numbers and dicts (fit for JSON, with NumPy's default generator)."""
+        """The state of the iteration, as numbers and dicts (for JSON, with NumPy's default generator)."""
         return {"rng": self._begin, "epoch": self.epoch, "step": self._step, **self._fit()}
 
     def set_state(self, state):
-        """Go on from a `state` of an iterator over as many samples with the same batch size; else DataError."""
+        """Restore a `state` of an iterator over as many samples with the same batch size; otherwise DataError."""
         expected, epoch, step = self._fit(), _number(state, "epoch"), _number(state, "step")
         got = {name: _number(state, name) for name in expected}
         if got != expected or step > self.steps_per_epoch:
@@ -72,7 +71,7 @@ class Batches:
 
 
 class Stream:
-    """Minibatches (batch, 2) drawn from a Mixture without end: no epochs (steps_per_epoch is None)."""
+    """Endless minibatches (batch, 2) drawn from a Mixture: no epochs (steps_per_epoch is None)."""
 
     steps_per_epoch = None
 
@@ -86,11 +85,11 @@ class Stream:
         return self.mixture.sample(self.batch, self.rng)[0]
 
     def state(self):
-        """The state of the generator, fit for JSON."""
+        """The state of the generator, for JSON."""
         return {"rng": self.rng.bit_generator.state}
 
     def set_state(self, state):
-        """Go on from a `state`; DataError if it is not one."""
+        """Restore a `state`; DataError if it is not one."""
         _restore(self.rng, state)
 
 
@@ -104,14 +103,14 @@ def _number(state, name):
     value = state.get(name) if isinstance(state, dict) else None
     if not isinstance(value, int) or value < 0:
         raise DataError(f"expected {name!r} as a number ≥ 0 in a saved state of the batches, got {value!r}; "
-                        f"is it damaged? start anew")
+                        f"is it damaged? start a new run")
     return value
 
 
 def _restore(rng, state):
-    """Set a generator to state["rng"]; if that is not a state of it, it stays as it is and DataError is raised."""
+    """Set a generator to state["rng"]; DataError, and no change, if that is not a state of it."""
     try:
-        rng.bit_generator.state = state["rng"]   # NumPy reads all of it before it changes anything
+        rng.bit_generator.state = state["rng"]   # NumPy validates all of it first
     except (KeyError, TypeError, ValueError, OverflowError):
         raise DataError(f"expected a saved state of a {type(rng.bit_generator).__name__} generator, got another or a "
-                        f"damaged one; start anew") from None
+                        f"damaged one; start a new run") from None

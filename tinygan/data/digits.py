@@ -1,4 +1,4 @@
-"""The bundled digits: 5,000 of MNIST, so that everything runs offline. Origin and licence: mnist5k.txt."""
+"""The bundled digits: 5,000 of MNIST, available offline. Origin and licence: mnist5k.txt."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ _SHA256 = "a726012be374a1b1dfa0280e806b75e5e07d3ec17e08273236c3730ab36dbd13"
 def mnist5k():
     """images (5000, 28, 28, 1) float32 in [−1, 1] (−1 is background), labels (5000,) int64, 500 of each class.
 
-    Raises MissingError or DataError when the installed file is gone or damaged.
+    Raises MissingError or DataError if the installed file is missing or damaged.
     """
     try:
         content = _FILE.read_bytes()

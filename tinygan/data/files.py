@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written to a temporary name beside their place, flushed, renamed."""
+"""Atomic files, locked folders, and a reader of .npz and .npy files that trusts nothing in them."""
 
 import io
 import os
@@ -11,21 +11,21 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, MissingError
 
-DENSEST = 100   # how many times its size a file may unfold to: digits do about eight times, …
-DEFLATE = 1032  # … and nothing more than this: no deflated byte stands for more
+DENSEST = 100   # largest compression ratio that is read by default; images of digits have about 8
+DEFLATE = 1032  # largest compression ratio of the DEFLATE format
 
 
 @contextmanager
 def atomic(path, mode="wb", previous=None, new=False):
-    """Open a temporary file for writing; on leaving, it takes the place of `path`, or, after an error, is removed.
+    """Open a temporary file for writing; at the end it is renamed to `path`, or, after an error, removed.
 
         with atomic("weights.npz") as file:
             np.savez(file, theta=theta)
 
-    Whoever reads `path` sees the old content or the new one, never half of it. The temporary file lies in the
-    same folder, since a rename is atomic only within a file system. Text is UTF-8.
-    previous: a path under which the old content is kept; there is a whole file at `path` at every moment.
-    new: raise FileExistsError, and leave it alone, if there is a file by then.
+    A reader of `path` gets the old content or the new one, never a part. The temporary file is in the same folder,
+    since a rename is atomic only within a file system. Text is UTF-8.
+    previous: a path under which the old content is kept; `path` exists at every moment.
+    new: raise FileExistsError, without a change, if `path` exists by then.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -47,19 +47,19 @@ def atomic(path, mode="wb", previous=None, new=False):
 
 
 def _keep(path, previous):
-    """A second name for the file at `path`, in the place of `previous`."""
+    """Give the file at `path` the second name `previous`, which may exist."""
     temporary = previous.with_name(f".{previous.name}.{secrets.token_hex(4)}.tmp")
     _link(path, temporary)
     os.replace(temporary, previous)
 
 
 def _link(path, name):
-    """A second name for a file; FileExistsError if that name is taken."""
+    """Give a file a second name; FileExistsError if that exists."""
     try:
         os.link(path, name)
     except FileExistsError:
         raise
-    except (OSError, AttributeError):       # a system without links
+    except (OSError, AttributeError):       # a file system without hard links
         with open(name, "xb") as file:
             try:
                 file.write(path.read_bytes())
@@ -69,7 +69,7 @@ def _link(path, name):
 
 
 def clean(folder, names):
-    """Remove what writers of files of these names left when they were killed; for whoever alone writes them."""
+    """Remove temporary files that killed writers of these names have left; call it only as their only writer."""
     for name in names:
         for path in Path(folder).glob(f".{name}.????????.tmp"):
             path.unlink(missing_ok=True)
@@ -77,31 +77,31 @@ def clean(folder, names):
 
 @contextmanager
 def locked(folder):
-    """Hold a folder: a second process that tries gets a ConfigError. The lock ends with the process, in any way."""
+    """Lock a folder: ConfigError in a second process that tries. The lock ends with the process, however it ends."""
     try:
         import fcntl
-    except ImportError:             # Windows, where a folder is no file
+    except ImportError:             # Windows, where a folder cannot be locked
         import msvcrt
         handle = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT)
         lock = lambda: msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     else:
-        handle = os.open(folder, os.O_RDONLY)       # itself: files in it are replaced by others of their name
+        handle = os.open(folder, os.O_RDONLY)       # the folder itself: files in it are replaced
         lock = lambda: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         try:
             lock()
         except OSError:
-            raise ConfigError(f"another run is at work in {folder}; wait for it, or name another folder") from None
+            raise ConfigError(f"another run trains in {folder}; wait for it, or name another folder") from None
         yield
     finally:
         os.close(handle)
 
 
 def read_npz(path, what="arrays", densest=DENSEST):
-    """All arrays of an .npz file: mapping name -> array. No pickle; no more memory than the file accounts for.
+    """All arrays of an .npz file: mapping name -> array. No pickle; memory is bounded by the size of the file.
 
-    Raises MissingError when there is no file, DataError, naming the file, for whatever is wrong with it: damage (each
-    member has a checksum), another format, objects, a member that unfolds to more than `densest` times the file.
+    Raises MissingError if there is no file, DataError, naming the file, for anything wrong in it: damage (each member
+    has a checksum), another format, objects, a member larger than `densest` times the file.
     """
     with _reading(path, what) as file, zipfile.ZipFile(file) as archive:
         limit = densest * os.fstat(file.fileno()).st_size
@@ -116,7 +116,7 @@ def read_npy(path, what="an array"):
 
 @contextmanager
 def _reading(path, what):
-    """The open file; every way in which reading it can fail becomes one clear error."""
+    """The open file; every error in reading it becomes a MissingError or DataError."""
     try:
         with open(path, "rb") as file:
             yield file
@@ -126,14 +126,14 @@ def _reading(path, what):
         raise DataError(f"expected {what} at {path}, got a folder") from None
     except PermissionError:
         raise DataError(f"expected {what} at {path}, got a file that may not be read; change its permissions") from None
-    except Exception as error:      # zipfile and NumPy raise a dozen kinds, one for each kind of damage
+    except Exception as error:      # zipfile and NumPy raise a dozen types for damaged files
         raise DataError(f"expected {what} in {path}, got a damaged or foreign file "
                         f"({' '.join(str(error).split())[:100] or type(error).__name__}); use another copy") from None
 
 
 def _name(filename):
     if not filename.endswith(".npy"):
-        raise ValueError(f"a member {filename[:40]!r} that is no array")
+        raise ValueError(f"a member {filename[:40]!r} that is not an array")
     return filename.removesuffix(".npy")
 
 
@@ -144,13 +144,13 @@ def _member(archive, info, limit):
 
 
 def _array(content):
-    """The array in the content of an .npy file, which must be as long as its header says."""
+    """The array in the content of an .npy file, whose length must match its header."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     shape, fortran, dtype = read_header[version](file)
     if dtype.hasobject:
-        raise ValueError("objects, that only pickle could read")
+        raise ValueError("objects, which need pickle")
     start, size = file.tell(), dtype.itemsize * int(np.prod(shape, dtype=object))
     if size != len(content) - start:
         raise ValueError(f"{len(content) - start} bytes for shape {shape}")

@@ -1,4 +1,4 @@
-"""One's own data: folders of pictures, and arrays in .npy and .npz files."""
+"""Data of your own: folders of images, and arrays in .npy and .npz files."""
 
 import struct
 from pathlib import Path
@@ -14,12 +14,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def load_pictures(folder, size=(28, 28), mode="grey"):
-    """PNG and JPEG pictures of a folder: images (N, *size, C) float32 in [−1, 1], and labels (N,) int64 or None.
+    """PNG and JPEG images of a folder: (N, *size, C) float32 in [−1, 1], and labels (N,) int64 or None.
 
-    Each is turned upright, cut to a square in its middle and resized; what is transparent shows white. mode: "grey"
-    (C = 1) or "colour" (C = 3). If the folder has subfolders with pictures, and no pictures itself, each subfolder, in
-    the order of names, is a label. Files are taken in the order of their names; hidden ones are passed over. Raises
-    MissingError or DataError, naming the file.
+    Each is rotated by its EXIF orientation, cropped to its central square and resized; transparent pixels become white.
+    mode: "grey" (C = 1) or "colour" (C = 3). If the folder has no images but subfolders with images, the subfolders, in
+    the order of their names, are the labels. Files are read in the order of their names; hidden ones are ignored.
+    Raises MissingError or DataError, naming the file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -49,7 +49,7 @@ def _read(path, size, mode):
     try:
         with Image.open(path) as picture:
             picture = _upright(picture)
-            if picture.mode in ("I", "I;16", "I;16B", "I;16L"):      # sixteen bits, of which Pillow keeps the lowest
+            if picture.mode in ("I", "I;16", "I;16B", "I;16L"):      # 16 bits, of which Pillow would keep the low 8
                 picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
             if "A" in picture.getbands() or "transparency" in picture.info:
                 picture = picture.convert("RGBA")
@@ -61,11 +61,11 @@ def _read(path, size, mode):
             return np.asarray(square.resize(size[::-1], Image.LANCZOS)).reshape(*size, -1)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"expected a PNG or JPEG picture in {path}, got {' '.join(str(error).split())[:80]}; remove it "
-                        f"or save it anew") from None
+                        f"or save it again") from None
 
 
 def _upright(picture):
-    """As the camera was held, if it has said so in a way that can be read."""
+    """Rotated by its EXIF orientation, if that is readable."""
     try:
         return ImageOps.exif_transpose(picture)
     except (struct.error, OSError, ValueError, SyntaxError, TypeError, KeyError):
@@ -75,7 +75,7 @@ def _upright(picture):
 def load_array(path):
     """Images from an .npy or .npz file: (N, H, W) or (N, H, W, C), uint8 or float in [−1, 1] -> images, labels or None.
 
-    Of an .npz the array "images" (or "x"), or its only one, and "labels" (or "y") if there. No pickle is read.
+    Of an .npz the array "images" (or "x"), or its only one, and "labels" (or "y") if present. No pickle.
     """
     path = Path(path)
     if path.suffix == ".npy":

@@ -1,7 +1,7 @@
 """IDX, the file format of MNIST: two zero bytes, a type code, the number of axes, their lengths, the values.
 
-All numbers are big-endian. Files may be gzipped, whatever their name. Files are not to be trusted: what a header
-promises is compared with what a file of that size can hold, and memory is taken only for what is really there.
+All numbers are big-endian. Files may be gzipped, whatever their name. Headers are not trusted: the size that a header
+states is compared with what a file of that size can hold, and memory is allocated only for data that has been read.
 
 Source: Y. LeCun, "The MNIST database", section File formats.
 """
@@ -19,14 +19,14 @@ from .files import DEFLATE
 from .images import scale
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_MAX_AXES = 32          # as many as every version of NumPy has
+_MAX_AXES = 32          # the maximum in every version of NumPy
 _CHUNK = 1 << 20        # bytes read at a time
 
 
 def read(path):
     """The array in an IDX file, gzipped or not, in native byte order.
 
-    Raises MissingError, or DataError for anything but a whole IDX file: bad magic number, unknown type, an axis of
+    Raises MissingError, or DataError for anything but a complete IDX file: bad magic number, unknown type, an axis of
     length 0, fewer or more bytes than its header says, damaged compression.
     """
     try:
@@ -51,7 +51,7 @@ def read(path):
 
 
 def _parse(path, file, most):
-    """most: how many bytes the content can have at the most, from the size of the file."""
+    """most: an upper bound of the content's bytes, from the size of the file."""
     magic = file.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not magic[3]:
         raise _bad(path, "the magic number of IDX (00 00, type 08 … 0e, number of axes)", magic.hex(" ") or "no bytes")
@@ -61,20 +61,20 @@ def _parse(path, file, most):
     dtype, shape = np.dtype(_TYPES[magic[2]]), tuple(int(n) for n in np.frombuffer(axes, ">u4"))
     if magic[3] > _MAX_AXES:
         raise _bad(path, f"at most {_MAX_AXES} axes", magic[3])
-    if 0 in shape:   # nothing to learn from; and beside a 0, any other length could be promised for no bytes at all
+    if 0 in shape:   # no data; and beside a 0, any other length is consistent with no bytes
         raise _bad(path, "axes of length 1 or more", f"shape {shape}")
-    promised = math.prod(shape) * dtype.itemsize
-    if promised > most:
-        raise _bad(path, f"{promised} bytes of values for shape {shape}", f"a file that holds at most {most}")
-    content = _take(file, promised)
-    if len(content) < promised or file.read(1):
-        raise _bad(path, f"{promised} bytes of values for shape {shape}",
-                   "more" if len(content) == promised else f"only {len(content)}")
+    size = math.prod(shape) * dtype.itemsize
+    if size > most:
+        raise _bad(path, f"{size} bytes of values for shape {shape}", f"a file that holds at most {most}")
+    content = _take(file, size)
+    if len(content) < size or file.read(1):
+        raise _bad(path, f"{size} bytes of values for shape {shape}",
+                   "more" if len(content) == size else f"only {len(content)}")
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def _take(file, n):
-    """Up to n bytes, chunk by chunk: a single read(n) of a gzip file takes n bytes of memory before there are any."""
+    """Up to n bytes, in chunks: a single read(n) of a gzip file allocates n bytes before it has read any."""
     content = bytearray()
     while len(content) < n and (chunk := file.read(min(_CHUNK, n - len(content)))):
         content += chunk
@@ -82,7 +82,7 @@ def _take(file, n):
 
 
 def _bad(path, expected, got):
-    return DataError(f"expected {expected} in the IDX file {path}, got {got}; is it damaged? fetch it again")
+    return DataError(f"expected {expected} in the IDX file {path}, got {got}; is it damaged? download it again")
 
 
 def load_folder(folder, held_out=False):
@@ -90,7 +90,7 @@ def load_folder(folder, held_out=False):
 
     Takes train-images-idx3-ubyte before t10k-images-idx3-ubyte, or any one *images*idx* file (held_out: t10k first, and
     never train), with . or - before idx3, .gz or not, and the labels that go with it: those with the same beginning, in
-    either spelling. Hidden files are passed over. Raises MissingError, DataError.
+    either spelling. Hidden files are ignored. Raises MissingError, DataError.
     """
     folder, first = Path(folder), "t10k" if held_out else "train"
     if not folder.is_dir():
@@ -98,8 +98,8 @@ def load_folder(folder, held_out=False):
                            f"{'a file' if folder.exists() else 'not there'}; check the path")
     names = sorted(path.name for path in folder.iterdir() if path.name[0] != ".")
     found = sorted((name for name in names if "images" in name and "idx" in name),
-                   key=lambda name: not name.startswith(first))     # stable: these first, then by name
-    if held_out:        # what was trained on is no test
+                   key=lambda name: not name.startswith(first))     # a stable sort: these first, then by name
+    if held_out:        # training images are not held out
         found = [name for name in found if not name.startswith("train")]
     if not found:
         raise MissingError(f"expected a file like {first}-images-idx3-ubyte or {first}-images-idx3-ubyte.gz in "
@@ -107,7 +107,7 @@ def load_folder(folder, held_out=False):
     pixels = read(folder / found[0])
     try:
         images = scale(pixels)
-    except DataError as error:   # it does not know the file
+    except DataError as error:   # its message does not name the file
         raise DataError(f"in {folder / found[0]}: {error}") from None
     stem = found[0].partition("images")[0] + "labels"
     path = next((folder / name for name in names if name.startswith(stem) and "idx" in name), None)

@@ -1,4 +1,4 @@
-"""Images as the networks take them: (N, H, W, C) float32 in [−1, 1], the range of tanh."""
+"""Images as the networks expect them: (N, H, W, C) float32 in [−1, 1], the range of tanh."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def check(samples):
                          f"data.scale(x)")
     if samples.ndim < 2 or 0 in samples.shape:
         raise ShapeError(f"expected samples (N, …) with N ≥ 1, got shape {samples.shape}; is the data empty?")
-    # One sample at a time would be slow, all at once would need a mask as large as the data.
+    # In chunks: one sample at a time would be slow, all at once would allocate a mask as large as the data.
     for start in range(0, len(samples), 4096):
         finite = np.isfinite(samples[start:start + 4096]).all(axis=tuple(range(1, samples.ndim)))
         if not finite.all():

@@ -1,4 +1,4 @@
-"""Mixtures of 2-D Gaussians: data whose modes can be counted.
+"""Mixtures of 2-D Gaussians: data with known modes.
 
 Source: Srivastava et al. 2017 (VEEGAN), section 5.1; Lin et al. 2018 (PacGAN), section 4.1.
 """
@@ -11,7 +11,7 @@ from ..errors import ConfigError, ShapeError
 class Mixture:
     """Equal parts of Gaussians N(means[i], sigma²·I).  means (K, 2) float64; sigma > 0.
 
-    Raises ShapeError or ConfigError for means or a sigma that are not so.
+    Raises ShapeError or ConfigError for other means or another sigma.
     """
 
     def __init__(self, means, sigma):
@@ -26,7 +26,7 @@ class Mixture:
 
     @property
     def scale(self):
-        """The root mean square of a coordinate, √(mean of means² + sigma²): data over scale are of order 1."""
+        """The root mean square of a coordinate, √(mean of means² + sigma²): data divided by scale has RMS 1."""
         return float(np.sqrt((self.means**2).mean() + self.sigma**2))
 
     def sample(self, n, rng):

@@ -1,12 +1,12 @@
-"""MNIST and its kin by name: found on this machine, or fetched once, checked and kept.
+"""MNIST and similar data sets by name: found on this machine, or downloaded once, verified and cached.
 
     mnist          70,000 handwritten digits        LeCun, Cortes & Burges 1998; CC BY-SA 3.0
     fashion-mnist  70,000 pictures of clothes       Xiao, Rasul & Vollgraf 2017; MIT
     kmnist         70,000 cursive Japanese letters  Clanuwat et al. 2018; CC BY-SA 4.0
 
-Each is four gzipped IDX files, looked for in the folder of the environment variable TINYGAN_DATA, in the system's
-(/usr/share/datasets), and in the cache ($XDG_CACHE_HOME/tinygan or ~/.cache/tinygan), each with a subfolder of the
-set's name. What is missing is fetched from the mirrors in turn, checked by SHA-256, and put into the cache.
+Each is four gzipped IDX files, searched for in a subfolder of the set's name in the folder of the environment variable
+TINYGAN_DATA, in the system's /usr/share/datasets, and in the cache ($XDG_CACHE_HOME/tinygan or ~/.cache/tinygan).
+Missing files are downloaded from the mirrors in turn, verified by SHA-256, and stored in the cache.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ SYSTEM = Path("/usr/share/datasets")
 
 
 class Source(NamedTuple):
-    """Where a set comes from: folders on the network that hold its files, and the SHA-256 of each."""
+    """The mirrors of a data set, addresses of folders with its files, and the SHA-256 of each file."""
     mirrors: tuple
     sha256: dict
 
@@ -59,8 +59,8 @@ SETS = {
 def load(name, held_out=False):
     """The 60,000 training images (N, 28, 28, 1) float32 in [−1, 1] and labels (N,) int64 of a set by name.
 
-    held_out: the 10,000 test images. Fetches them if this machine has none. Raises MissingError, with what to do, when
-    they cannot be had; DataError when what is here is damaged.
+    held_out: the 10,000 test images. Downloads them if this machine has none. Raises MissingError, with what to do, if
+    that fails; DataError if local files are damaged.
     """
     choose("data set", name, SETS)
     files = TEST if held_out else TRAIN
@@ -71,7 +71,7 @@ def load(name, held_out=False):
 
 
 def places(name):
-    """The folders where a set may lie, in the order in which they are looked at."""
+    """The folders where a data set may be, in the order of the search."""
     if os.environ.get("TINYGAN_DATA"):
         yield Path(os.environ["TINYGAN_DATA"]) / name
     yield SYSTEM / name
@@ -79,20 +79,20 @@ def places(name):
 
 
 def cache():
-    """The folder for what has been fetched; MissingError where nobody says which."""
+    """The folder of downloaded files; MissingError if there is no home folder to put it in."""
     home = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(home) if home else Path.home() / ".cache") / "tinygan"
     except RuntimeError:
-        raise MissingError("expected a folder to keep data sets in, got a user without a home; set XDG_CACHE_HOME, or "
-                           "put the files into a folder and name that by TINYGAN_DATA") from None
+        raise MissingError("expected a folder for the cache of data sets, got a user without a home; set "
+                           "XDG_CACHE_HOME, or put the files into a folder and set TINYGAN_DATA to it") from None
 
 
 def fetch(name, files=TRAIN):
-    """Bring the files of a set into the cache, each whole and checked or not at all; returns the folder."""
+    """Download the files of a data set into the cache, each complete and verified; returns the folder."""
     source, folder = choose("data set", name, SETS), cache() / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file in reversed(files):        # labels first: where images are found, nothing is missing
+    for file in reversed(files):        # labels first, so that a folder with images is complete
         if not (folder / file).exists():
             _fetch(name, file, source, folder)
     return folder
@@ -112,12 +112,12 @@ def _fetch(name, file, source, folder):
             troubles.append(f"{mirror.split('/')[2]}: {' '.join(str(error).split())[:80]}")
         finally:
             temporary.unlink(missing_ok=True)
-    raise MissingError(f"expected to fetch {file} of {name}, got {'; '.join(troubles)}; when online, try again, or put "
-                       f"the files into {folder}, or use the bundled digits: --data mnist5k")
+    raise MissingError(f"expected to download {file} of {name}, got {'; '.join(troubles)}; when online, try again, or "
+                       f"put the files into {folder}, or use the bundled digits: --data mnist5k")
 
 
 def _download(url, path, timeout=20):
-    """Write what is at the address to a file, with a progress bar on stderr; returns its SHA-256."""
+    """Download the address to a file, with a progress bar on stderr; returns its SHA-256."""
     digest, done = hashlib.sha256(), 0
     with urllib.request.urlopen(url, timeout=timeout) as answer, open(path, "wb") as file:
         size = int(answer.headers.get("Content-Length") or 0)
