@@ -56,6 +56,9 @@ class Layer:
     def __init__(self, **shapes):
         """shapes: the name and the shape of each parameter, in order. Raises ConfigError for a size below 1."""
         for name, shape in shapes.items():
+            if not isinstance(shape, (tuple, list)):
+                raise ConfigError(f"{type(self).__name__} expected the shape of {name} as a tuple, got {shape!r}; for "
+                                  f"a vector of c numbers write {name}=(c,)")
             if not all(isinstance(n, Integral) and n >= 1 for n in shape):
                 raise ConfigError(f"{type(self).__name__} expected sizes that are integers ≥ 1, got {name} of shape "
                                   f"{shape}; see the order of its arguments")
