@@ -96,10 +96,10 @@ class Gradient:
         """Compare; what is wrong goes into the report."""
         expected, got = self.point.args[self.name].shape, getattr(self.by_hand, "shape", None)
         if got != expected:
-            cause = "it is of the shape of the transpose" if got and got == expected[::-1] else ""
+            cause = "it has the shape of the transpose" if got and got == expected[::-1] else ""
             if self.by_hand is None:
-                map_ = "jvp_backward" if self.quantity.startswith("second") else "backward"
-                cause = f"{map_} returned None; end it with: return " + ("dx, dtx" if map_ != "backward" else "dx")
+                cause = ("backward returned None; end it with: return dx" if self.quantity == "dx" else
+                         f"jvp_backward returned None for d{self.name}; end it with: return dx, dtx")
             self.report.add_shape(self.quantity, f"of {self.name}, ", expected, self.by_hand, cause)
             return
         self.a = backend.asnumpy(self.by_hand).astype("float64", copy=False)
