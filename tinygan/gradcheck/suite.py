@@ -15,7 +15,8 @@ def _labelled(layer, labels):
     return layer
 
 
-# (layer, shape of x, train): each layer, in both modes where they differ in rule.
+# (layer, shape of x, train): each layer, in both modes where they differ in rule. A new layer, or a new way to combine
+# layers, gets its entries here: `tinygan gradcheck` and the tests go through this list.
 LAYERS = [
     (Dense(4, 3), (3, 4), True),
     (Conv2D(2, 3, 3), (2, 5, 4, 2), True),
