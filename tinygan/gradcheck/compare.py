@@ -116,9 +116,9 @@ class Gradient:
 
     def elements(self, flat):
         """Compare one element at a time."""
-        point, units = self.point, [self.point.unit(self.name, place) for place in flat]
-        moved = lambda i: point.move(self.name, units[i], self.f)
-        estimates = [self.along(r) for r in units]
+        point, unit = self.point, lambda i: self.point.unit(self.name, flat[i])
+        moved = lambda i: point.move(self.name, unit(i), self.f)
+        estimates = [self.along(unit(i)) for i in range(flat.size)]
         n, gaps = (np.array([float(value) for value in values]) for values in
                    zip(*((estimate.value, estimate.gaps) for estimate in estimates)))
         x = backend.asnumpy(point.args[self.name]).reshape(-1)[flat]
@@ -126,7 +126,7 @@ class Gradient:
         def rounding_of(positions):
             if not positions.size:
                 return 0.0
-            rho = [self.rounding(units[i], estimates[i].h, abs(x[i] * self.a.reshape(-1)[flat[i]])) for i in positions]
+            rho = [self.rounding(unit(i), estimates[i].h, abs(x[i] * self.a.reshape(-1)[flat[i]])) for i in positions]
             return np.array(rho) + (point.spread(self.again).reshape(-1)[flat[positions]] if self.again else 0.0)
 
         def kink_at(positions):
