@@ -45,15 +45,15 @@ def judge(report, quantity, a, n, flat, gaps, inputs, rounding_of, kink_at, kink
     a: by hand, the whole array; n, gaps: of those elements; rounding_of, kink_at: functions of positions in flat, and
     kink, cause: functions that give the lines on a kink and on what else is wrong (of positions, too).
     """
-    here, own = a.reshape(-1)[flat], max(abs(a).max(), abs(n).max())
-    scale, off, size = max(own, FLOOR), abs(here - n), np.maximum(abs(here), abs(n))
+    here, largest = a.reshape(-1)[flat], max(abs(a).max(), abs(n).max())
+    scale, off, size = max(largest, FLOOR), abs(here - n), np.maximum(abs(here), abs(n))
     report.note(quantity, float(off.max()) / scale)
-    noise, ofelement = 4 * gaps, ELEMENT * size + OWN * max(own, 1.0)
-    ofarray = lambda: np.maximum(TOLERANCE * scale, np.minimum(noise, NOISE * scale))
-    suspects = np.flatnonzero(~((off <= ofarray()) & (off <= ofelement + noise)) & (off <= NOISE * scale))
+    noise, of_element = 4 * gaps, ELEMENT * size + OWN * max(largest, 1.0)
+    of_array = lambda: np.maximum(TOLERANCE * scale, np.minimum(noise, NOISE * scale))
+    suspects = np.flatnonzero(~((off <= of_array()) & (off <= of_element + noise)) & (off <= NOISE * scale))
     noise[suspects] += rounding_of(suspects)
-    allowed = ofelement + noise
-    wrong = ~(off <= ofarray())     # not: NaN is wrong too
+    allowed = of_element + noise
+    wrong = ~(off <= of_array())     # not: NaN is wrong too
     small = ~wrong & (off > allowed)
     places = np.flatnonzero(wrong | small)
     if not places.size:
@@ -75,7 +75,7 @@ def judge(report, quantity, a, n, flat, gaps, inputs, rounding_of, kink_at, kink
     else:
         i = places[int((off / np.maximum(allowed, 1e-300))[places].argmax())]
         tolerance, error = allowed[i] / size[i], off[i] / size[i]
-        text = (f"right in norm, but this element, {size[i] / own:.0e} of the largest, is {error:.1%} off; the "
+        text = (f"right in norm, but this element, {size[i] / largest:.0e} of the largest, is {error:.1%} off; the "
                 f"differences know it to {tolerance:.0e}")
     report.differ(quantity, index(i), float(here[i]), float(n[i]), float(error), float(tolerance), inputs, text)
 

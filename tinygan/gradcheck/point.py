@@ -161,7 +161,8 @@ class Point:
                 k, at = int(found.argmax()), np.unravel_index(int(place), x.shape)
                 slopes = (f" (slope of y {left[k]:.3g} on its left, {right[k]:.3g} on its right)"
                           if max(abs(left[k]), abs(right[k])) < 1 / FLOOR else "")
-                yield (f"x[{', '.join(map(str, at))}] = {float(backend.asnumpy(x)[at]):.6g} lies on a kink{slopes}, where no derivative "
+                value = float(backend.asnumpy(x)[at])
+                yield (f"x[{', '.join(map(str, at))}] = {value:.6g} lies on a kink{slopes}, where no derivative "
                        f"exists; move x away from it, e.g. by 0.1")
 
     def counts(self):
