@@ -81,8 +81,8 @@ def test_file_system_errors(here, capsys):
 
 
 def test_gradcheck_and_info(capsys, monkeypatch):
-    from tinygan import selfcheck
-    monkeypatch.setattr(selfcheck, "NETWORKS", [("mlp", {"width": 0.05})])
+    from tinygan.gradcheck import suite
+    monkeypatch.setattr(suite, "NETWORKS", [("mlp", {"width": 0.05})])
     assert tinygan("gradcheck") == 0
     out = capsys.readouterr().out
     for name in ("Dense", "Conv2D", "ConvTranspose2D", "MaxPool2D", "AvgPool2D", "UpSampling2D", "BatchNorm", "Dropout",

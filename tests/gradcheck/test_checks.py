@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tinygan import Sequential, gradcheck, losses
+from tinygan import Sequential, backend, gradcheck, losses
 from tinygan.errors import DtypeError
-from tinygan.layers import Conv2D, Dense, Layer, Pointwise, Sigmoid, Tanh
+from tinygan.layers import BatchNorm, Conv2D, Dense, Layer, Pointwise, ReLU, Sigmoid, Tanh
 
 from .helpers import Cube, x_of
 
@@ -149,3 +149,21 @@ def test_a_backward_of_ones_own():
         def backward(self, dy, cache, grads=None):
             return super().backward(2 * dy, cache, grads)
     gradcheck.check_backward(Twice([Dense(3, 2), Tanh()], rng=0), x_of((4, 3))).raise_if_wrong()
+
+
+def test_on_every_backend(xb):
+    """Reports hold host numbers wherever the arrays live: right layers, a wrong rule, and a kink."""
+    x = backend.to(x_of((4, 3)), xb)
+    for layer in (Dense(3, 2).to(xb), BatchNorm(3).to(xb), Tanh()):
+        for limit in (64, 2):
+            gradcheck.assert_layer(layer, x, limit=limit)
+
+    class Mean(Dense):
+        def wgrad(self, x, dy, ctx):
+            return super().wgrad(x, dy, ctx) / len(x)
+    for limit in (64, 2):
+        report = gradcheck.check_layer(Mean(3, 2).to(xb), x, limit=limit)
+        assert {failure.quantity for failure in report.failures} == {"dW", "second dW"}
+        assert all("averaged instead of summed" in failure.cause for failure in report.failures) and report.details()
+    x[1, 2] = 0.0
+    assert "x[1, 2] = 0 lies on a kink" in gradcheck.check_layer(ReLU(), x).failures[0].cause

@@ -5,7 +5,7 @@ import pytest
 
 from tinygan import Sequential, gradcheck
 from tinygan.errors import ConfigError
-from tinygan.layers import Dense, Layer, Pointwise
+from tinygan.layers import Affine, Dense, Layer, Pointwise, Tanh
 
 from .helpers import Cube, x_of
 
@@ -54,3 +54,74 @@ def test_what_cannot_be_checked_is_said():
             gradcheck.check_loss(loss, np.ones(3))
     with pytest.raises(NotImplementedError, match="Half does not define d1"):
         gradcheck.check_layer(type("Half", (Pointwise,), {"f": lambda self, x: x})(), x_of((2, 2)))
+
+
+def test_the_constructor_of_layer_was_not_called():
+    class Forgets(Affine):
+        def __init__(self):
+            self.n = 3
+    with pytest.raises(ConfigError, match=r"Forgets has no parameters yet.* write super\(\).__init__\(\) at its end"):
+        gradcheck.check_layer(Forgets(), np.ones((2, 2)))
+    for check in (gradcheck.check_backward, gradcheck.check_jvp, gradcheck.check_float32):
+        with pytest.raises(ConfigError, match="Forgets has no parameters yet"):
+            check(Forgets(), np.ones((2, 2)))
+
+
+def test_a_shape_is_a_tuple():
+    class Scale(Layer):
+        def __init__(self, c):
+            super().__init__(gamma=c)
+    for shape in (3, np.int64(3), None):
+        with pytest.raises(ConfigError, match=r"Scale expected the shape of gamma as a tuple, .*write gamma=\(c,\)"):
+            Scale(shape)
+    assert Scale((3,)).params["gamma"].shape == (3,)
+
+
+@pytest.mark.parametrize("map_, method", [
+    ("forward", lambda self, x: (x, x)), ("backward", lambda self, dy, cache: dy),
+    ("jvp", lambda self, tx: (tx, tx)), ("jvp_backward", lambda self, dy, dty, cache, tcache: (dy, dty))])
+def test_arguments_of_the_maps(map_, method):
+    layer = type("Mine", (Tanh,), {map_: method})()
+    with pytest.raises(ConfigError, match=rf"expected def {map_}\(self, .*\), got def {map_}\(.* in Mine"):
+        gradcheck.check_layer(layer, np.ones((2, 2)))
+    gradcheck.assert_layer(Tanh(), x_of((2, 2)))
+
+
+@pytest.mark.parametrize("map_, method, names", [
+    ("jvp", lambda self, tx, cache: tx, "ty, tcache"), ("jvp", lambda self, tx, cache: None, "ty, tcache"),
+    ("jvp_backward", lambda self, dy, dty, cache, tcache, grads=None: dy, "dx, dtx"),
+    ("jvp_backward", lambda self, dy, dty, cache, tcache, grads=None: None, "dx, dtx"),
+    ("forward", lambda self, x, train=True, rng=None: None, "y, cache")])
+def test_pairs(map_, method, names):
+    layer = type("Mine", (Tanh,), {map_: method})()
+    with pytest.raises(ConfigError, match=rf"expected {map_} of .* to return \({names}\), got .*: return {names}"):
+        gradcheck.check_layer(layer, np.ones((2, 2)))
+
+
+def test_parameters_that_all_begin_at_0():
+    class Zeros(Affine):
+        def __init__(self):
+            super().__init__(W=(3, 3))
+
+        def map(self, x, ctx):
+            return x @ self.param("W", x)
+
+        def adjoint(self, dy, ctx):
+            return dy @ self.param("W", dy).T
+
+        def wgrad(self, x, dy, ctx):
+            return x.T @ dy
+
+    class Drawn(Zeros):
+        def draw(self, rng):
+            return {"W": rng.standard_normal((3, 3))}
+
+    class Meant(Zeros):
+        def draw(self, rng):
+            return {"W": np.zeros((3, 3))}
+    for layer in (Zeros(), Sequential([Tanh(), Sequential([Zeros()])])):
+        report = gradcheck.check_layer(layer, x_of((4, 3))).raise_if_wrong()
+        assert len(report.warnings) == 1 and "all parameters of Zeros() are 0" in report.warnings[0]
+        assert "warning: all parameters of Zeros()" in str(report) and report.to_dict()["warnings"] == report.warnings
+    for layer in (Drawn(), Meant(), Tanh(), Dense(3, 3), Sequential([Dense(3, 3), Drawn()], rng=0)):
+        assert gradcheck.assert_layer(layer, x_of((4, 3))).warnings == []

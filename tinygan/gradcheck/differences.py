@@ -11,9 +11,10 @@ are larger than f. The weights 8 + 8 + 1 + 1 give E(h) an error of up to
 
 Truncation falls and rounding rises as h falls; the sum is smallest near h⁵ ≈ u, at h ≈ 2⁻¹⁰, where it is about 10⁻¹³.
 Below a kink of f (ReLU near 0) truncation disappears only once h is smaller than the distance to the kink.
-So `difference` tries h = 2⁻⁷, 2⁻⁹, …, 2⁻²³ and keeps the estimate that differs least from that of the step before;
-it needs no look at the value under test. That difference, the gap, bounds truncation (E(4h) has 256 times that of
-E(h)). It bounds rounding only on average, as two errors may agree by chance, so `rounding` measures ρ.
+So `difference` tries h = 2⁻⁷, 2⁻⁹, …, 2⁻²³ and keeps the estimate that differs least from that of the step before,
+1.5 u|f|/h added (two steps too small to change f agree on 0); it needs no look at the value under test. That
+difference, the gap, bounds truncation (E(4h) has 256 times that of E(h)). It bounds rounding only on average, as two
+errors may agree by chance, so `rounding` measures ρ.
 
 Differences are taken element by element before anything is summed: what does not change cancels to exactly 0.
 
@@ -47,16 +48,18 @@ class Estimate(NamedTuple):
 def difference(f, contract=lambda y: y):
     """contract(∂f(h)/∂h at h = 0) as an Estimate. f: float -> array; contract: a linear map of such arrays."""
     def at(h):
-        return contract((8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h))
+        y = f(h)
+        return contract((8 * (y - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)), 1.5 * UNIT * float(abs(y).max()) / h
 
     with np.errstate(all="ignore"):     # a large step may leave where f is defined, as that of log is
-        best, previous = None, at(2.0**-7)
+        best, least, (previous, _) = None, None, at(2.0**-7)
         for exponent in range(-9, -25, -2):
-            current = at(2.0**exponent)
-            gaps = abs(current - previous)
-            gap = float(gaps.max()) / max(float(abs(current).max()), FLOOR)
-            if best is None or not best.gap <= gap:     # anything is better than NaN
-                best = Estimate(current, gap, gaps, 2.0**exponent)
+            current, rounded = at(2.0**exponent)
+            gaps, scale = abs(current - previous), max(float(abs(current).max()), FLOOR)
+            gap = float(gaps.max()) / scale
+            error = gap + rounded / scale
+            if best is None or not least <= error:      # anything is better than NaN
+                best, least = Estimate(current, gap, gaps, 2.0**exponent), error
             if gap <= 0.01 * TOLERANCE:
                 break
             previous = current

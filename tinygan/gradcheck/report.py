@@ -103,10 +103,14 @@ class Report(dict):
         wrong = {failure.quantity for failure in self.failures}
         right = [quantity for quantity in self if quantity not in wrong]
         end = self._notes()[:6]
+        if any(failure.quantity.startswith("second") and not failure.cause for failure in self.failures) and not all(
+                quantity.startswith("second") for quantity in wrong):
+            end.append("jvp_backward often calls backward: correct the first-order maps, then check again")
         if right:
-            names = ", ".join(right[:8]) + (f", … ({len(right)} in all)" if len(right) > 8 else "")
-            end.append(f"right: {names}; errors up to {max(self[quantity] for quantity in right):.1e}")
-        end.append("report.details() prints all of this report with the arrays that led to it")
+            names = [quantity for quantity in right if ", " not in quantity]
+            text = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+            end.append(f"right: {text}; errors up to {max(self[quantity] for quantity in right):.1e}")
+        end.append("report.details() gives every failure, with the arrays that led to it")
         lines, shown = [f"{self.name}: WRONG, {len(wrong)} of {len(self)} quantities"], 0
         for failure in sorted(self.failures, key=lambda failure: not failure.cause):    # known causes first
             text = str(failure).split("\n")
@@ -159,7 +163,7 @@ class Report(dict):
         place = f"[{', '.join(map(str, index))}]" if len(index) else ""
         self.note(quantity, error)
         self.failures.append(Failure(
-            quantity, f"{quantity}{place}: {a} {by_hand:.17g}, {b} {numerical:.17g}, relative error {error:.2e} > "
+            quantity, f"{quantity}{place}: {a} {by_hand:.12g}, {b} {numerical:.12g}, relative error {error:.2e} > "
             f"{tolerance:.0e}", cause, tuple(map(int, index)), by_hand, numerical, error, tolerance, inputs))
 
     def add_shape(self, quantity, of, expected, found, cause=""):

@@ -16,7 +16,8 @@ def _unet():
                                             dtype="float64")])
 
 
-# (layer, shape of x, train): each layer, in both modes where they differ in rule.
+# (layer, shape of x, train): each layer, in both modes where they differ in rule. A new layer, or a new way to combine
+# layers, gets its entries here: `tinygan gradcheck` and the tests go through this list.
 LAYERS = [
     (Dense(4, 3), (3, 4), True),
     (Conv2D(2, 3, 3), (2, 5, 4, 2), True),

@@ -11,8 +11,8 @@ def check_sizes(name, shapes):
     """Raise ConfigError unless each shape (mapping name -> shape) is a tuple of integers ≥ 1."""
     for parameter, shape in shapes.items():
         if not isinstance(shape, (tuple, list)):
-            raise ConfigError(f"{name} expected the shape of {parameter} as a tuple, got {shape!r}; write "
-                              f"super().__init__({parameter}=({shape!r},)), say")
+            raise ConfigError(f"{name} expected the shape of {parameter} as a tuple, got {shape!r}; for a vector "
+                              f"of c numbers write {parameter}=(c,)")
         if not all(isinstance(n, Integral) and n >= 1 for n in shape):
             raise ConfigError(f"{name} expected sizes that are integers ≥ 1, got {parameter} of shape {shape}; see the "
                               f"order of its arguments")
