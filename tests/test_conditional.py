@@ -115,7 +115,7 @@ def test_a_conditional_run_resumes(tmp_path):
     r = run.Run(run.Config(**options))
     r.open(tmp_path / "parts")
     train = r.gan.train
-    r.gan.train = lambda batches, steps, **rest: train(batches, steps=3, **rest)
+    r.gan.train = lambda batches, steps, callbacks: train(batches, 3, callbacks)
     r.train(quiet=True)
     run.resume(tmp_path / "parts", quiet=True)
     assert (tmp_path / "whole/samples.png").read_bytes() == (tmp_path / "parts/samples.png").read_bytes()

@@ -74,8 +74,8 @@ x4 = np.ones((2, 4, 4, 3))
 
 @pytest.mark.parametrize("layer, x, error, words", [
     (Dense(784, 5), np.ones((64, 28, 28, 1)), ShapeError,
-     "Dense expected (N, 784), got (64, 28, 28, 1); add Flatten() before it"),
-    (Dense(3, 5), np.ones((4, 2)), ShapeError, "expected (N, 3), got (4, 2)"),
+     "Dense expected (N, ..., 784), got (64, 28, 28, 1); add Flatten() before it"),
+    (Dense(3, 5), np.ones((4, 2)), ShapeError, "expected (N, ..., 3), got (4, 2)"),
     (Conv2D(1, 2, 3), x4, ShapeError, "expected (N, H, W, 1), got (2, 4, 4, 3)"),
     (Conv2D(1, 2, 3), np.ones((2, 16)), ShapeError, "add Reshape((h, w, c)) before it"),
     (Conv2D(3, 2, 9, padding="valid"), x4, ShapeError, "enlarge the input"),

@@ -22,7 +22,7 @@ import numpy as np   # the host-side parameters of a layer that no network owns 
 from .. import backend
 from ..ops.init import generator
 from .checks import check_array, check_sizes
-from .params import Params, total
+from .params import Params, copied, total
 
 
 class Layer:
@@ -101,8 +101,13 @@ class Layer:
     # Copies; the original stays as it is.
 
     def __setstate__(self, state):      # of a copy or a pickle, in which views have become arrays of their own
-        vars(self).update(state)
+        vars(self).update(state, owned=False)
         self.bind(self.params.vector)
+
+    def __deepcopy__(self, memo):
+        new = memo[id(self)] = object.__new__(type(self))
+        new.__setstate__(copied(vars(self), memo))
+        return new
 
     def copy(self):
         """An independent copy."""

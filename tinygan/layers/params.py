@@ -7,6 +7,7 @@ is then one line on `params.vector`, and what is written for a weight is one lin
 Gradients are a second Params of the same shapes.
 """
 
+import copy
 import math
 
 import numpy as np      # the shape of whatever is assigned
@@ -78,3 +79,14 @@ class Params(dict):
 def total(shapes):
     """How many numbers the shapes hold together."""
     return sum(math.prod(shape) for shape in shapes.values())
+
+
+def copied(attributes, memo):
+    """Deep copies of a mapping's values; what cannot be copied, such as a module, is kept as it is."""
+    new = {}
+    for name, value in attributes.items():
+        try:
+            new[name] = copy.deepcopy(value, memo)
+        except TypeError:
+            new[name] = value
+    return new
