@@ -36,7 +36,7 @@ class GAN:
     G, D         networks: latent vectors (N, latent_dim) -> samples (N, …), samples -> logits (N, 1)
     loss         a name of `losses.names` or a losses.Loss;  g_opt, d_opt: optimisers, default Adam(2e-4, β₁ = 0.5)
     latent       "normal", "uniform", "truncated" or a rule (`ops.random.latent`);  latent_dim: by default G's input
-    k, m         steps of D and of G in one `step`;  rng: seed, NumPy generator or `ops.random.Source` of all random numbers
+    k, m         steps of D and of G in one `step`;  rng: seed, NumPy generator or `ops.random.Source`
     penalty      a name such as "r1+r2", or a penalties.Penalty, for D;  gamma: its weight, a number or a schedule
     g_penalty    λ of the generator's λ·E‖∇ₓ log D(x)‖² at x = G(z);  average: decay of an average of G, to sample from
     noise_std    standard deviation of Gaussian noise on all that D sees, a number or a schedule (Sønderby et al. 2017)
@@ -142,13 +142,13 @@ class GAN:
         """k steps of D, then m of G. x_real: one batch (N, …) for all k, or a list of k batches; labels likewise."""
         several = isinstance(x_real, (list, tuple))
         batches, labels = (x_real, labels or [None] * self.k) if several else ([x_real] * self.k, [labels] * self.k)
-        found, metrics = f"{len(batches)} and labels for {len(labels)}", {}
+        found = f"{len(batches)} and labels for {len(labels)}"
         check_all((len(batches) == len(labels) == self.k, f"k = {self.k} batches, and labels for each, got {found}"))
         with executors(self.G, self.D):
             for batch, label in zip(batches, labels):
-                metrics.update(self.d_step(batch, label))
+                metrics = self.d_step(batch, label)
             for _ in range(self.m):
-                metrics.update(self.g_step(len(batch), batch, label))
+                metrics |= self.g_step(len(batch), batch, label)
         self.steps += 1
         return metrics
 

@@ -46,10 +46,10 @@ class Loss:
 
     d_loss(real_logits, fake_logits) -> loss, d_real, d_fake
     g_loss(fake_logits, real_logits=None) -> loss, d_fake
-    Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss wants the real logits too.
-    smoothing: one-sided label smoothing, the real target is 1 − smoothing (Salimans et al. 2016, 3.4);
-    only for the cross-entropy losses.
-    `GAN` takes any object with these two maps. One that derives from Loss says by it that it wants logits.
+
+    Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss takes the real logits too. smoothing: the
+    real target is 1 − smoothing (Salimans et al. 2016, 3.4), in cross-entropy losses. `GAN` takes any object with these
+    two maps; one that derives from Loss is refused for a D that ends in Sigmoid.
     """
 
     needs_real = False
@@ -203,8 +203,7 @@ def _paired(fake, real):
 
 
 _LOSSES = {"minimax": Minimax, "non_saturating": NonSaturating, "least_squares": LeastSquares, "hinge": Hinge,
-           "wasserstein": Wasserstein, "relativistic": Relativistic,
-           "relativistic_average": RelativisticAverage}
+           "wasserstein": Wasserstein, "relativistic": Relativistic, "relativistic_average": RelativisticAverage}
 names = tuple(_LOSSES)
 
 
@@ -217,8 +216,6 @@ def get(name, smoothing=0.0):
             raise ConfigError(f"expected the name of a loss beside smoothing, got {name!r}; give it there")
         return name
     loss = choose("loss", name.replace("-", "_") if isinstance(name, str) else name, _LOSSES)
-    if issubclass(loss, NonSaturating):
-        return loss(smoothing)
-    if smoothing:
+    if smoothing and not issubclass(loss, NonSaturating):
         raise ConfigError(f"label smoothing needs a cross-entropy loss (minimax, non_saturating), got {name!r}")
-    return loss()
+    return loss(smoothing) if smoothing else loss()

@@ -121,7 +121,7 @@ def test_errors_at_the_border():
     x = np.ones((2, 3, 3, 1), np.float32)
     for bad, error, words in [
             (x.astype(float), DtypeError, "expected float32, got float64; use x.astype('float32')"),
-            (x[:, :2], ShapeError, "layer 1: Dense expected (N, 9), got (2, 6)"),
+            (x[:, :2], ShapeError, "layer 1: Dense expected (N, ..., 9), got (2, 6)"),
             (x.tolist(), BackendError, "expected an array of one of numpy"),
             (x[:0], ShapeError, "layer 0: Flatten expected (N, ...) with at least one sample")]:
         with pytest.raises(error) as caught:

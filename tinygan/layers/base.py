@@ -32,8 +32,8 @@ class Layer:
     state    mapping name -> array of what a layer learns without gradients (running statistics); `statistics` names
              those that may be averaged over steps, as weights are (`optim.Average`)
 
-    A layer on its own holds float64 parameters, drawn from fresh entropy, and computes in the dtype of its x.
-    `Sequential` and `Parallel` adopt layers: their parameters become views into one vector θ.
+    A layer on its own holds float64 parameters and computes in the dtype of its x. `Sequential` and `Parallel` adopt
+    layers: their parameters become views into one vector θ.
     """
 
     statistics = ()

@@ -36,13 +36,13 @@ class WithLabels(Layer):
         return _joined(x[..., :c], x[..., c:] > 0.5), c
 
     def backward(self, dy, cache, grads=None):
-        return _joined(dy[..., :cache], 0 * dy[..., cache:])
+        return _without_classes(dy, cache)
 
     def jvp(self, tx, cache):
-        return self.backward(tx, cache), None
+        return _without_classes(tx, cache), None
 
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
-        return self.backward(dy, cache), self.backward(dty, cache)
+        return _without_classes(dy, cache), _without_classes(dty, cache)
 
     def __repr__(self):
         return f"WithLabels({self.classes})"
@@ -74,6 +74,11 @@ def check_labels(labels, n, classes):
         raise DataError(f"expected labels in 0 … {classes - 1}, got {labels.dtype} in {labels.min()} … {labels.max()}; "
                         f"number the classes from 0 on")
     return labels.astype("int32")
+
+
+def _without_classes(d, c):
+    """d (N, …, C + classes) with 0 after its first c channels."""
+    return _joined(d[..., :c], 0 * d[..., c:])
 
 
 def _joined(x, codes):

@@ -34,8 +34,7 @@ class Sequential(Container):
     >>> y.shape, dx.shape, net.theta.shape, list(grads)
     ((5, 1), (5, 3), (21,), ['0.W', '0.b', '2.W', '2.b'])
 
-    .params, .zero_grads()    mappings with the names "0.W", "0.b", "3.gamma", … (layer index, dot, name)
-    .theta                    the one vector; every parameter is a view into it
+    .params, .zero_grads(): mappings with the names "0.W", "3.gamma", …; .theta: the one vector that holds all parameters
     """
 
     def __init__(self, layers, rng=None, dtype="float32", backend="numpy", input_shape=None):
