@@ -367,7 +367,8 @@ def test_an_auxiliary_loss_reaches_both_players():
         gan = tiny()
         D = Sequential([Conv2D(1, 3, 3, 2), LeakyReLU(), Dropout(0.3), Flatten(), Dense(12, 4)], 1, "float64")
         return GAN(gan.G, D, "non_saturating", optim.SGD(lr), optim.SGD(lr), rng=7, auxiliary=auxiliary)
-    for step, player, own in [(lambda gan: gan.d_step(real()), "D", "d_loss"), (lambda gan: gan.g_step(6), "G", "g_loss")]:
+    for step, player, own in [(lambda gan: gan.d_step(real()), "D", "d_loss"),
+                              (lambda gan: gan.g_step(6), "G", "g_loss")]:
         gan = game(1.0)
         moving = {name: getattr(gan, name).theta.copy() for name in "GD"}
         before = moving[player].copy()

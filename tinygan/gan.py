@@ -44,9 +44,9 @@ class GAN:
     auxiliary    function (columns (N, q) of D's output on fakes after the first, the z (N, …) given to G) -> loss,
                  gradient; both players descend it (as in Chen et al. 2016)
 
-    A conditional game: both networks begin with layers.WithLabels (`models` with classes=K); steps take labels (N,), and
-    fakes are of the same classes. Metrics are a dict of 0-d arrays, not yet read from the device: d_loss, g_loss, d_real
-    = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update. A D that guesses has d_loss = 2 log 2 = 1.386.
+    A conditional game: both networks begin with layers.WithLabels (`models` with classes=K); steps take labels (N,),
+    and fakes are of the same classes. Metrics are a dict of 0-d arrays, not yet read from the device: d_loss, g_loss,
+    d_real = mean σ(D(x)), d_fake = mean σ(D(G(z))) before D's update. A D that guesses has d_loss = 2 log 2 = 1.386.
     """
 
     def __init__(self, G, D, loss="non_saturating", g_opt=None, d_opt=None, latent="normal", latent_dim=None, k=1, m=1,
@@ -153,7 +153,7 @@ class GAN:
         return metrics
 
     def train(self, batches, steps, callbacks=()):
-        """So many steps on an iterator of host batches x or (x, labels), until a callback (gan, metrics) gives True."""
+        """Steps on an iterator of host batches x or (x, labels), until a callback (gan, metrics) returns true."""
         batches, metrics = iter(batches), {}
         for _ in range(steps):
             drawn = [batch if isinstance(batch, tuple) else (batch, None) for batch in islice(batches, self.k)]
@@ -163,8 +163,8 @@ class GAN:
         return metrics
 
     def sample(self, n=None, z=None, labels=None):
-        """G(z) with running statistics and averaged weights, for z (n, latent_dim) or n fresh ones, of these classes."""
-        check_all(((n is None) != (z is None), "either n, how many samples, or z, their latents, got both or neither"))
+        """G(z) with running statistics and averaged weights; z (n, latent_dim), or n new ones; labels (n,)."""
+        check_all(((n is None) != (z is None), "either n, the number of samples, or z, got both or neither"))
         z, G = self.noise(n, self.sample_rng) if z is None else z, self.average.net if self.average else self.G
         labels = [i % max(self.classes, 1) for i in range(len(z))] if labels is None else labels
         return G.forward(with_classes(z, labels, self.classes), train=False)[0]

@@ -196,7 +196,7 @@ def _modules(name, t, indent=""):
         return [(name, f"nn.LeakyReLU({layer.slope})")]
     if isinstance(layer, Dropout):
         return [(name, f"nn.Dropout({layer.rate})")]
-    raise ConfigError(f"expected layers that PyTorch has too, got {layer} at place {name}; convert a network without it")
+    raise ConfigError(f"expected layers that PyTorch has, got {layer} at place {name}; convert a network without it")
 
 
 def _geometry(layer, x):

@@ -21,9 +21,10 @@ Norms sum over everything but the batch. Where v is taken:
     dragan       one-centred, at x + α·δ, δ = ½·std(x)·U(0, 1), one α ~ U(0, 1) a sample   Kodali et al. 2017
     zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019 (there without the ½)
 
-D(x) is the first column of D's output (`losses.logit`). A D that judges packs of samples (layers.Pack) is penalised as any other: a norm and an ε for each sample. vₙ is ∇D(xₙ)
-where D(xₙ) depends on xₙ alone: with BatchNorm or MinibatchStd in D it is the gradient of all logits with respect to xₙ
-(Gulrajani et al. 2017 advise against BatchNorm there).
+D(x) is the first column of D's output (`losses.logit`). A D that judges packs of samples (layers.Pack) is penalised as
+any other: a norm and an ε for each sample. vₙ is ∇D(xₙ) where D(xₙ) depends on xₙ alone: with BatchNorm or
+MinibatchStd in D it is the gradient of all logits with respect to xₙ (Gulrajani et al. 2017 advise against BatchNorm
+there).
 """
 
 import numpy as np      # its scalars, which are not to promote anything

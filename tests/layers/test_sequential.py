@@ -8,7 +8,7 @@ import pytest
 
 from tinygan import GAN, Sequential, backend, gradcheck, models
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
-from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, ReLU, SpectralNorm, Tanh
+from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, SpectralNorm, Tanh
 
 
 def small(rng=0, **options):

@@ -5,7 +5,7 @@ import pytest
 
 from tinygan import backend
 from tinygan.errors import ConfigError
-from tinygan.ops.random import Source, bernoulli, dropout, scramble, source, threshold
+from tinygan.ops.random import Source, bernoulli, dropout, scramble, threshold
 
 LIKE = np.zeros(1, np.float32)
 

@@ -60,7 +60,7 @@ def reused(array, key, make):
 
 @contextmanager
 def caching(cache):
-    """Inside, `of_weights` keeps its results in the dict `cache`; None: it keeps none. Whoever moves weights clears it."""
+    """Inside, `of_weights` keeps its results in the dict `cache` (None: nowhere). Whoever moves weights clears it."""
     before, _here.weights = getattr(_here, "weights", None), cache
     try:
         yield

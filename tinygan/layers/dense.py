@@ -13,7 +13,8 @@ class Dense(Affine):
         dx[n,i] = ∂T/∂x  = Σ_o dy[n,o] W[i,o]               sums o:   dy Wᵀ
         dW[i,o] = ∂T/∂W  = Σ_n x[n,i] dy[n,o]               sums n:   xᵀ dy
 
-    x (N, …, n_in) -> y (N, …, n_out), float32 or float64; n counts the rows of all axes but the last. Parameters W (n_in, n_out), b (n_out,).
+    x (N, …, n_in) -> y (N, …, n_out), float32 or float64; n counts the rows of all axes but the last. Parameters
+    W (n_in, n_out), b (n_out,).
     init: a name in `ops/init.py` or a function (rng, shape, fan_in, fan_out) -> array; b starts at 0.
     Raises ShapeError or DtypeError for any other x.
     """

@@ -34,7 +34,7 @@ class Sequential(Container):
     >>> y.shape, dx.shape, net.theta.shape, list(grads)
     ((5, 1), (5, 3), (21,), ['0.W', '0.b', '2.W', '2.b'])
 
-    .params, .zero_grads(): mappings with the names "0.W", "3.gamma", …; .theta: the one vector that holds all parameters
+    .params, .zero_grads(): mappings with the names "0.W", "3.gamma", …; .theta: the vector that holds all parameters
     """
 
     def __init__(self, layers, rng=None, dtype="float32", backend="numpy", input_shape=None):
@@ -101,7 +101,8 @@ def check_input(net, x):
         raise BackendError(f"the network lives on {here!r}, x on {backend.name_of(x)!r}; use backend.to(x, {here!r})")
     if x.dtype != theta.dtype:
         other = f", or network.astype({x.dtype.name!r})" if x.dtype.name in ("float32", "float64") else ""
-        raise DtypeError(f"the network expected {theta.dtype}, got {x.dtype}; use x.astype({theta.dtype.name!r}){other}")
+        raise DtypeError(f"the network expected {theta.dtype}, got {x.dtype}; use "
+                         f"x.astype({theta.dtype.name!r}){other}")
 
 
 def check_cotangent(net, name, d, cache):
@@ -112,5 +113,5 @@ def check_cotangent(net, name, d, cache):
         raise ShapeError(f"{name} expected the shape of the {what}, {shape}, got {getattr(d, 'shape', d)}; make it "
                          f"with zeros_like or ones_like of the {what}")
     if d.dtype != net.theta.dtype:
-        raise DtypeError(f"{name} expected {net.theta.dtype}, got {d.dtype}; use {name}.astype({net.theta.dtype.name!r})")
+        raise DtypeError(f"{name} expected {net.theta.dtype}, got {d.dtype}; use {name}.astype('{net.theta.dtype}')")
     return caches

@@ -21,7 +21,7 @@ class SpectralNorm(Affine):
     With λ = ⟨dW̄, W̄⟩ the last line is (dW̄ − λ·v uᵀ)/σ. It is linear in dW̄, so it serves second order as well.
 
     layer: a Dense or a convolution (a transposed one has the norm of the convolution that it is the adjoint of).
-    Where W is all zeros, W̄ = W, and u and v stay. Parameters as of that layer; state u (outputs,), v (everything else,).
+    Where W is all zeros, W̄ = W, and u and v stay. Parameters as of that layer; state u (outputs,) and v (the rest,).
     train=False uses u and v as they are; gradients are checked so, as each training pass moves u and v.
     Source: Miyato et al. 2018, Algorithm 1 and eq. 9.
     """

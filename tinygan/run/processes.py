@@ -6,7 +6,9 @@ The mean over a batch is the mean of the means over equal shares of it, so with 
 before each update the step is, to rounding, that of one process on the whole batch. All processes start from the same
 seed, shuffle alike, draw the noise of the whole batch and take their share of it, so their weights stay the same.
 
-    share(gan, started())       wraps the game's random source and its optimisers; batches: map(processes.share, batches)
+    processes = started()
+    share(gan, processes)                           wraps the game's random source and its optimisers
+    gan.train(map(processes.share, batches), …)
 
 Not as in one process: BatchNorm's statistics are those of a process's share (its running statistics those of the
 first process), and so are layers and losses that compare samples (MinibatchStd, relativistic_average). Noise,
@@ -89,7 +91,7 @@ def share(gan, processes):
 
 
 class _Shared(Source):
-    """A random source that draws for the whole batch, as all processes do from one seed, and gives this one its rows."""
+    """A random source that draws for the whole batch, as all processes do, and gives this one its rows."""
 
     def __init__(self, generator, processes):
         super().__init__(generator)
