@@ -42,8 +42,8 @@ def stop_at(r, step):
     """Run until this step as if Ctrl-C had come then."""
     train = r.gan.train
 
-    def stopped(batches, steps, stop, callbacks):
-        return train(batches, steps=step - r.gan.steps, stop=stop, callbacks=callbacks)
+    def stopped(batches, steps, callbacks):
+        return train(batches, step - r.gan.steps, callbacks)
     r.gan.train = stopped
     r.train(quiet=True)
 
