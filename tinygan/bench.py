@@ -25,8 +25,8 @@ from .errors import ConfigError
 from .gan import GAN
 from .kernels import graphs
 from .kernels.threads import core
-from .layers import (Affine, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D, Tanh,
-                     UpSampling2D)
+from .layers import (Affine, AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, LeakyReLU, MaxPool2D,
+                     Sequential, Tanh, UpSampling2D)
 from .optim import Adam
 from .run import plots
 
