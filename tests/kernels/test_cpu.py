@@ -138,7 +138,7 @@ def test_buffers_grow():
 
 
 def test_a_game_learns_alike_by_functions_and_by_formulas():
-    """The same thirty steps of a DCGAN wide enough for transforms.py: the losses follow each other to rounding's growth."""
+    """Thirty steps of a DCGAN wide enough for transforms.py: the losses differ by the growth of rounding errors."""
     from tinygan import GAN, models, optim
     x = np.random.default_rng(0).uniform(-1, 1, (16, 28, 28, 1)).astype("float32")
     curves, used = {}, []

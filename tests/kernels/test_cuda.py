@@ -36,7 +36,7 @@ def _same(device, module, name, *args, rtol=2e-6, scale=1e-3, functions=cuda):
     """The function for the device gives what the formula gives in float64."""
     ours = getattr(functions, name)(*[_there(a, device) for a in args])
     formula = getattr(module, name).formula(*[a.astype("float64") if isinstance(a, np.ndarray) and a.dtype.kind == "f"
-                                              else a                                               for a in args])
+                                              else a for a in args])
     for a, b in zip(ours, formula) if isinstance(formula, tuple) else [(ours, formula)]:
         a = backend.asnumpy(a)
         assert a.shape == np.shape(b) and a.dtype == np.float32

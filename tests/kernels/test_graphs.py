@@ -5,7 +5,7 @@ import pytest
 
 from kernels.emulator import DEVICES
 from tinygan import GAN, backend, kernels, models, optim
-from tinygan.errors import BackendError, ConfigError, DataError
+from tinygan.errors import BackendError, DataError
 from tinygan.kernels import graphs, transforms
 from tinygan.kernels.graphs import Captured, capture
 from tinygan.layers import Dense, Layer, Sequential
@@ -58,7 +58,8 @@ def _play(gan, steps, batch=4, seed=3):
     left = [array for net in nets for array in (net.theta, *net.state.values())]
     left += [*gan.g_opt.state.values(), *gan.d_opt.state.values()]
     log = [{key: float(value) for key, value in metrics.items()} for metrics in log]
-    return (log, [backend.asnumpy(a) for a in left], gan.rng.generator.bit_generator.state, gan.g_opt.t, gan.d_opt.t, gan.steps)
+    counts = gan.rng.generator.bit_generator.state, gan.g_opt.t, gan.d_opt.t, gan.steps
+    return log, [backend.asnumpy(a) for a in left], *counts
 
 
 @device

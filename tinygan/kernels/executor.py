@@ -224,4 +224,5 @@ class _Branches(_Network):
 
 
 _KNOWN = {known: (node, _maps(known)) for known, node in [
-    (Sequential, _Chain), (Parallel, _Branches), (Dense, _Affine), (Conv2D, _Affine), (ConvTranspose2D, _Affine)]}
+    (Sequential, _Chain), (Parallel, _Branches),
+    *((affine, _Affine) for affine in (Dense, Conv2D, ConvTranspose2D, SpectralNorm))]}
