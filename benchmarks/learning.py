@@ -28,6 +28,7 @@ import numpy as np   # noqa: E402
 
 import stacked as stacks   # noqa: E402
 from tinygan import GAN, backend, data, metrics, models, optim, run   # noqa: E402
+from tinygan.kernels.graphs import capture   # noqa: E402
 
 SHOWN = {"ring": ("modes", "high_quality", "reverse_kl", "worst_covariance", "energy"),
          "digits": ("classes", "total_variation", "frechet", "kid", "precision", "recall", "nearest"),
@@ -93,7 +94,9 @@ def stacked(images, seed, steps=None, batch=None, name="numpy", width=1.0, sampl
     rate = optim.cosine(STACKED["lr"], steps, end=0.05)
     G, D = models.dcgan(rng=rng, image=(28, 28, 3), width=width, backend=name, dropout=0)
     gan = GAN(G, D, "relativistic", optim.Adam(rate, 0.0, 0.99), optim.Adam(rate, 0.0, 0.99), rng=rng, penalty="r1+r2",
-              gamma=optim.anneal(*STACKED["gamma"], steps), average=STACKED["average"], capture=name == "cupy")
+              gamma=optim.anneal(*STACKED["gamma"], steps), average=STACKED["average"])
+    if name == "cupy":
+        capture(gan)
     gan.train(data.Stream(stacks.Stacked(images), batch, rng), steps=steps)
     return stacks.metrics(np.concatenate([backend.asnumpy(gan.sample(min(1000, samples - i)))
                                           for i in range(0, samples, 1000)]))

@@ -34,7 +34,9 @@ import torch
 from torch import nn
 
 from tinygan import GAN, backend, bench, kernels, models
+from tinygan.kernels.graphs import capture
 from tinygan.layers import (BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh)
+from tinygan.optim import Adam
 
 LATENT, LR, BETA1 = 100, 2e-4, 0.5
 NAMES = {"cpu": "numpy", "cuda": "cupy"}        # PyTorch's device: our backend
@@ -175,9 +177,9 @@ def make(model, seed=0, dtype="float32", name="numpy"):
     return models.get(model).build(rng=seed, dtype=dtype, backend=name)
 
 
-def gan(G, D, seed=1, capture=False):
-    from tinygan.optim import Adam
-    return GAN(G, D, g_opt=Adam(LR, BETA1), d_opt=Adam(LR, BETA1), rng=seed, capture=capture)
+def gan(G, D, seed=1):
+    """The game in tinygan."""
+    return GAN(G, D, g_opt=Adam(LR, BETA1), d_opt=Adam(LR, BETA1), rng=seed)
 
 
 def validate(model, batch=16, device="cpu"):
@@ -203,24 +205,28 @@ def _validate(model, batch, dtype, device):
     theirs, ours = Torch(G, D, device=device), gan(G, D)
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *D.input_shape)).astype(dtype)
     z, masks = [], []
-    draw, forward = ours.noise, D.forward
+    draw, dropouts = ours.noise, [layer for layer in D.layers if isinstance(layer, Dropout)]
 
     def spy_noise(*args):
         z.append(there(backend.asnumpy(draw(*args))))
         return backend.to(z[-1].cpu().numpy(), name)
     there = lambda array: torch.from_numpy(array).to(device)
 
-    def spy_forward(*args, **options):
-        y, cache = forward(*args, **options)
-        masks.append([_mask(backend.asnumpy(c[1]), dtype, device) for layer, c in zip(D.layers, cache[0])
-                      if isinstance(layer, Dropout)])
-        return y, cache
-    ours.noise, D.forward = spy_noise, spy_forward
+    def spied(forward):
+        def spy_forward(*args, **options):
+            y, cache = forward(*args, **options)
+            masks.append(_mask(backend.asnumpy(cache[1]), dtype, device))
+            return y, cache
+        return spy_forward
+    ours.noise = spy_noise
+    for layer in dropouts:
+        layer.forward = spied(layer.forward)
     loss = weights = 0.0
     for _ in range(2):
         z.clear(), masks.clear()
         metrics = ours.step(backend.to(x, name))
-        for key, value in zip(("d_loss", "g_loss"), theirs.step(image(x, device), *z, masks)):
+        passes = [masks[i * len(dropouts):(i + 1) * len(dropouts)] for i in range(3)]
+        for key, value in zip(("d_loss", "g_loss"), theirs.step(image(x, device), *z, passes)):
             loss = max(loss, abs(float(metrics[key]) - float(value)) / abs(float(value)))
     for links, net in ((theirs.g_links, G), (theirs.d_links, D)):
         for p, key, change in links:
@@ -238,7 +244,8 @@ def compare(model, batch, rounds, in_a_row=2, device="cpu", graph=False):
     """Medians in seconds of both sides, over so many rounds of turns of so many counted steps."""
     name = NAMES[device]
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *make(model)[1].input_shape)).astype(np.float32)
-    ours, here = gan(*make(model, name=name), capture=graph), backend.to(x, name)
+    ours, here = gan(*make(model, name=name)), backend.to(x, name)
+    ours = capture(ours) if graph else ours
     sides = {"tinygan": lambda: ours.step(here)}
     for side, last in (("torch", False), ("torch channels-last", True)):
         theirs, seen = Torch(*make(model), last, device, graph), image(x, device)

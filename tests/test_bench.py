@@ -11,7 +11,7 @@ import pytest
 
 from tinygan import bench, cli
 from tinygan.errors import ConfigError
-from tinygan.kernels.parallel import core
+from tinygan.kernels.threads import core
 
 
 @pytest.fixture(scope="module")

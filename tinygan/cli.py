@@ -298,10 +298,12 @@ def _bench(args):
 
 
 def _info(args):
-    from . import bench
+    from . import bench, kernels
+    mode = kernels.mode()       # first: raises for a wrong TINYGAN_KERNELS
     print(f"tinygan    {__version__}\npython     {platform.python_version()} on {platform.platform()}")
     print(f"processors {os.cpu_count()}")
     print(f"numpy      {np.__version__}, {bench.blas()}")
+    print(f"kernels    {mode}")
     for name in backend.names():
         reason = backend.why_not(name)
         print(f"backend    {name}: {'usable' if reason is None else f'not usable: {reason}'}")

@@ -1,4 +1,4 @@
-"""The twins for a GPU against their namesakes in ops: by g++ in the place of the device, and on CuPy if it is there."""
+"""The functions for a GPU against their formulas in ops: by g++ in the place of the device; on CuPy if it is there."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from kernels import emulator
 from kernels.emulator import DEVICES, here
 from tinygan import backend, kernels
 from tinygan.errors import ShapeError
-from tinygan.kernels import cublas, cuda, dft
+from tinygan.kernels import cublas, cuda, transforms
+from tinygan.kernels.workspace import reusing
 from tinygan.ops import adam, conv, losses, norm, pointwise, products, random
 from tinygan.ops.windows import geometry, windows
 
@@ -31,12 +32,12 @@ def _there(value, device):
     return backend.to(value, device) if isinstance(value, np.ndarray) else value
 
 
-def _same(device, module, name, *args, rtol=2e-6, scale=1e-3, twins=cuda):
-    """The twin on the device gives what the reference gives in float64."""
-    twin = getattr(twins, name)(*[_there(a, device) for a in args])
-    reference = getattr(module, name)(*[a.astype("float64") if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
-                                        for a in args])
-    for a, b in zip(twin, reference) if isinstance(reference, tuple) else [(twin, reference)]:
+def _same(device, module, name, *args, rtol=2e-6, scale=1e-3, functions=cuda):
+    """The function for the device gives what the formula gives in float64."""
+    ours = getattr(functions, name)(*[_there(a, device) for a in args])
+    formula = getattr(module, name).formula(*[a.astype("float64") if isinstance(a, np.ndarray) and a.dtype.kind == "f"
+                                              else a for a in args])
+    for a, b in zip(ours, formula) if isinstance(formula, tuple) else [(ours, formula)]:
         a = backend.asnumpy(a)
         assert a.shape == np.shape(b) and a.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(scale, np.abs(b).max()))
@@ -51,11 +52,10 @@ def test_pointwise(device, shape, rng):
         _same(device, pointwise, "leaky_relu_d1", t, x, slope)
     _same(device, pointwise, "leaky_relu", x.T, 0.2)        # not dense
     _same(device, pointwise, "sigmoid", 30 * x)
-    y, b = _there(t, device), _there(t[(0,) * (t.ndim - 1)].copy(), device)
-    assert cuda.add_bias(y, b) is y                         # in place: that is its use
-    np.testing.assert_array_equal(backend.asnumpy(y), t + t[(0,) * (t.ndim - 1)])
-    for slope in (0.0, 0.2, 1.5):
-        _same(device, products, "add_bias", t.copy(), x[(0,) * (t.ndim - 1)].copy(), slope)
+    b, before = x[(0,) * (t.ndim - 1)].copy(), _there(t, device)
+    np.testing.assert_array_equal(backend.asnumpy(cuda.add_bias(before, _there(b, device))), t + b)
+    np.testing.assert_array_equal(backend.asnumpy(before), t)       # the argument is left alone
+    _same(device, products, "add_bias", t.T, np.ones(len(t), "float32"))
 
 
 @pytest.mark.parametrize("target", [0.0, 0.9, 1])
@@ -68,8 +68,9 @@ def test_cross_entropy(device, target, rng):
 @pytest.mark.parametrize("n", [1, 2, 7, 70_001])
 @pytest.mark.parametrize("rate", [1e-9, 7e-6, 0.3, 0.9])
 def test_masks_have_the_same_bits_everywhere(device, n, rate, rng):
-    (x,), key = _draw(rng, (n, 1)), random.draw_key(rng)
-    for ours, theirs in zip(cuda.dropout(_there(key, device), _there(x, device), rate), random.dropout(key, x, rate)):
+    (x,), key = _draw(rng, (n, 1)), random.Source(rng).key(np.empty(0))
+    for ours, theirs in zip(cuda.dropout(_there(key, device), _there(x, device), rate),
+                            random.dropout.formula(key, x, rate)):
         np.testing.assert_array_equal(backend.asnumpy(ours), theirs)
 
 
@@ -121,19 +122,16 @@ def test_batch_norm_op_by_op(device, shape, rng):
     axes = tuple(range(x.ndim - 1))
     _same(device, norm, "moments", x, rtol=2e-5)
     ours, theirs = _there(t.reshape(-1, c)[0].copy(), device), t.reshape(-1, c)[0].astype("float64")
-    cuda.follow(ours, _there(gamma, device), 0.9, 1.25)
-    norm.follow(theirs, gamma.astype("float64"), 0.9, 1.25)
+    cuda.update_running(ours, _there(gamma, device), 0.9, 1.25)
+    norm.update_running.formula(theirs, gamma.astype("float64"), 0.9, 1.25)
     np.testing.assert_allclose(backend.asnumpy(ours), theirs, rtol=1e-6, atol=1e-6)
     mean, s = x.mean(axes), (x.astype("float64").var(axes) + 1e-5).astype("float32")**0.5
-    for slope in (1, 0.2):
-        _same(device, norm, "normalize", x, mean, s, gamma, beta, slope, rtol=1e-5, scale=1)
-    xhat = norm.normalize(x, mean, s, gamma, beta)[1]
-    _same(device, norm, "sums", t, xhat, rtol=1e-5)
+    _same(device, norm, "normalize", x, mean, s, gamma, beta, rtol=1e-5, scale=1)
+    xhat = norm.normalize.formula(x, mean, s, gamma, beta)[1]
     _same(device, products, "sum_rows", t, rtol=1e-5)
-    totals = norm.sums(t, xhat)
-    reference = norm.project(t, xhat, gamma / s, totals)
-    twin = cuda.project(*[_there(a, device) for a in (t, xhat, gamma / s)], [_there(a, device) for a in totals])
-    np.testing.assert_allclose(backend.asnumpy(twin), reference, rtol=1e-4, atol=1e-5 * np.abs(gamma / s).max())
+    scale = np.abs(gamma / s).max()
+    _same(device, norm, "project", t, xhat, s, rtol=1e-5, scale=np.abs(1 / s).max())
+    _same(device, norm, "normalize_backward", t, xhat, s, gamma, rtol=1e-5, scale=scale)
 
 
 def test_adam_over_steps(device, rng):
@@ -144,7 +142,7 @@ def test_adam_over_steps(device, rng):
         now, rates = g * np.float32(t % 5 - 2), (1e-2, 1 - 0.5**t, 1 - 0.999**t)
         cuda.adam(ours[0], _there(now, device), *ours[1:], *_there(np.array(rates, "float32"), device), 0.5, 0.999,
                   1e-8)
-        adam.adam(theirs[0], now.astype("float64"), *theirs[1:], *rates, 0.5, 0.999, 1e-8)
+        adam.adam.formula(theirs[0], now.astype("float64"), *theirs[1:], *rates, 0.5, 0.999, 1e-8)
     for a, b in zip(ours, theirs):
         np.testing.assert_allclose(backend.asnumpy(a), b, rtol=1e-5, atol=1e-6)
 
@@ -173,8 +171,8 @@ def test_convolutions(device, size, kernel, stride, c, o, rng):
 def _convolutions(device, g, n, c, o, rng):
     x, W, dy = _draw(rng, (n, *g.size, c), (*g.kernel, c, o), (n, *g.out, o))
     for name, args in (("conv", (x, W)), ("conv_input", (dy, W)), ("conv_weight", (x, dy))):
-        for twins in (cuda, dft):
-            _same(device, conv, name, *args, g, rtol=1e-5, scale=1, twins=twins)
+        for functions in (cuda, transforms):
+            _same(device, conv, name, *args, g, rtol=1e-5, scale=1, functions=functions)
 
 
 def test_four_numbers_at_a_time_where_they_are_aligned(device, rng, monkeypatch):
@@ -188,33 +186,33 @@ def test_four_numbers_at_a_time_where_they_are_aligned(device, rng, monkeypatch)
     assert chosen == [True, False]
 
 
-def test_windows_are_laid_out_once_while_an_array_is_shared(device, rng, monkeypatch):
+def test_windows_are_laid_out_once_while_an_array_is_reused(device, rng, monkeypatch):
     g, made = geometry((6, 6), (3, 3), (1, 1), "same"), []
     x, W, dy = (_there(a, device) for a in _draw(rng, (2, 6, 6, 4), (3, 3, 4, 3), (2, 6, 6, 3)))
     whole = cuda._windows
     monkeypatch.setattr(cuda, "_windows", lambda *args: made.append(1) or whole(*args))
     apart = cuda.conv(x, W, g), cuda.conv_weight(x, dy, g)
-    with kernels.sharing(x):
+    with reusing(x):
         together = cuda.conv(x, W, g), cuda.conv_weight(x, dy, g)
     assert len(made) == 3
     for a, b in zip(apart, together):
         np.testing.assert_array_equal(backend.asnumpy(a), backend.asnumpy(b))
 
 
-def test_the_twins_are_chosen(device, rng, monkeypatch):
-    """float32 on a device: the kernels. float64, or use("reference"): the reference."""
+def test_the_functions_for_a_device_are_chosen(device, rng, monkeypatch):
+    """float32 on a device: the kernels. float64, or use("reference"): the formulas."""
     x = _there(_draw(rng, (3, 4))[0], device)
     monkeypatch.setattr(cuda, "_launch", lambda name, *args, **options: pytest.fail(name))
     for forbidden in (x, x.astype("float64")):
         if forbidden.dtype == np.float32:
             with pytest.raises(pytest.fail.Exception, match="leaky_relu"):
-                kernels.leaky_relu(forbidden, 0.2)
+                pointwise.leaky_relu(forbidden, 0.2)
             before = kernels.use("reference")
             try:
-                kernels.leaky_relu(forbidden, 0.2)
+                pointwise.leaky_relu(forbidden, 0.2)
             finally:
                 kernels.use(before)
-        kernels.leaky_relu(x.astype("float64"), 0.2)
+        pointwise.leaky_relu(x.astype("float64"), 0.2)
 
 
 def test_tf32_is_asked_for(device, rng):
@@ -222,10 +220,10 @@ def test_tf32_is_asked_for(device, rng):
     a, b = _draw(rng, (512, 512), (512, 512))
     assert kernels.tf32(True) is False
     try:
-        rounded = backend.asnumpy(kernels.matmul(_there(a, device), _there(b, device)))
+        rounded = backend.asnumpy(products.matmul(_there(a, device), _there(b, device)))
     finally:
         assert kernels.tf32(False) is True
-    exact = backend.asnumpy(kernels.matmul(_there(a, device), _there(b, device)))
+    exact = backend.asnumpy(products.matmul(_there(a, device), _there(b, device)))
     assert np.abs(exact - a.astype("float64") @ b).max() < 1e-3
     assert np.abs(rounded - exact).max() < 0.3 and (device == "emulated" or np.abs(rounded - exact).max() > 1e-3)
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from tinygan import kernels
 from tinygan.errors import ConfigError, ShapeError
-from tinygan.kernels import cpu, dft, workspace
-from tinygan.ops import conv as reference
+from tinygan.kernels import cpu, transforms, workspace
+from tinygan.kernels.threads import own_threads
+from tinygan.ops import conv
 from tinygan.ops.windows import geometry
 
 RULES = ("conv", "conv_input", "conv_weight")
@@ -20,9 +21,9 @@ def _arrays(g, n, c, o, rng, dtype="float32"):
     return {"conv": (x, W), "conv_input": (dy, W), "conv_weight": (x, dy)}
 
 
-def _error(rule, arrays, g, module=dft):
+def _error(rule, arrays, g, module=transforms):
     """Relative to the reference in float64: largest difference over largest value."""
-    exact = getattr(reference, rule)(*(a.astype("float64") for a in arrays), g)
+    exact = getattr(conv, rule).formula(*(a.astype("float64") for a in arrays), g)
     return np.abs(getattr(module, rule)(*arrays, g) - exact).max() / np.abs(exact).max()
 
 
@@ -37,9 +38,9 @@ def test_equal_to_the_reference_on_any_geometry(size, kernel, stride, padding, n
     except ShapeError:
         return
     for rule, arrays in _arrays(g, n, c, o, np.random.default_rng(0)).items():
-        exact = getattr(reference, rule)(*arrays, g)
-        for way in (dft, cpu):
-            with kernels.alone():       # in a thread for each core
+        exact = getattr(conv, rule).formula(*arrays, g)
+        for way in (transforms, cpu):
+            with own_threads():       # in a thread for each core
                 got = getattr(way, rule)(*arrays, g)
             assert got.shape == exact.shape and got.dtype == np.float32
             np.testing.assert_allclose(got, exact, rtol=0, atol=2e-5 * max(1, np.abs(exact).max()))
@@ -49,13 +50,13 @@ def test_equal_to_the_reference_on_any_geometry(size, kernel, stride, padding, n
 @pytest.mark.parametrize("size, stride, c, o", [(7, 1, 128, 256), (14, 2, 64, 128)])
 def test_error_at_the_sizes_of_the_dcgan(rule, size, stride, c, o, rng):
     g = geometry((size, size), (5, 5), (stride, stride), "same")
-    assert dft.cost(16, (5, 5, c, o), g) < 0.7
+    assert transforms.cost(16, (5, 5, c, o), g) < 0.7
     assert _error(rule, _arrays(g, 16, c, o, rng)[rule], g) < 5e-6      # the issue allows 1e-4
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_batches_beyond_a_chunk(rule, rng, monkeypatch):
-    monkeypatch.setattr(dft, "CHUNK", 2)
+    monkeypatch.setattr(transforms, "CHUNK", 2)
     g = geometry((6, 7), (3, 5), (2, 1), "same")
     assert _error(rule, _arrays(g, 11, 3, 2, rng)[rule], g) < 5e-6
 
@@ -64,15 +65,15 @@ def test_the_choice(rng, monkeypatch):
     """This way serves NumPy's float32 where it pays; not where it is switched off, nor in float64."""
     g = geometry((7, 7), (5, 5), (1, 1), "same")
     x, W = _arrays(g, 16, 64, 64, rng)["conv"]
-    called = []
-    monkeypatch.setattr(dft, "conv", lambda *args: called.append(args) or reference.conv(*args))
-    kernels.conv(x, W, g)
+    called, run = [], transforms._run
+    monkeypatch.setattr(transforms, "_run", lambda *args, **options: called.append(args) or run(*args, **options))
+    conv.conv(x, W, g)
     assert len(called) == 1
-    kernels.conv(x.astype("float64"), W.astype("float64"), g)
-    kernels.conv(x[..., :1], W[:, :, :1], g)      # one channel: nothing to save
+    conv.conv(x.astype("float64"), W.astype("float64"), g)
+    conv.conv(x[..., :1], W[:, :, :1], g)      # one channel: nothing to save
     for mode in ("direct", "reference"):
         before = kernels.use(mode)
-        kernels.conv(x, W, g)
+        conv.conv(x, W, g)
         assert kernels.use(before) == mode and before == "fast" and len(called) == 1
     with pytest.raises(ConfigError, match="reference"):
         kernels.use("quick")
@@ -82,92 +83,75 @@ def test_arguments_are_left_alone_and_results_are_fresh(rng):
     g = geometry((7, 7), (3, 3), (2, 2), "same")
     for rule, arrays in _arrays(g, 3, 4, 5, rng).items():
         before = [a.copy() for a in arrays]
-        first = getattr(dft, rule)(*arrays, g)
+        first = getattr(transforms, rule)(*arrays, g)
         kept = first.copy()
-        getattr(dft, rule)(*(2 * a for a in arrays), g)
+        getattr(transforms, rule)(*(2 * a for a in arrays), g)
         np.testing.assert_array_equal(first, kept)      # no result lives in a buffer that the next call reuses
         for a, b in zip(arrays, before):
             np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_shared_transform_gives_the_same_and_is_made_anew_when_overwritten(stride, rng, monkeypatch):
+def test_a_reused_transform_gives_the_same_and_is_made_anew_when_overwritten(stride, rng, monkeypatch):
     """In the orders of both backward passes, and with another map in between that uses the same buffers."""
     g = geometry((7, 7), (3, 3), (stride, stride), "same")
     arrays = _arrays(g, 3, 4, 5, rng)
     (x, W), (dy, _) = arrays["conv"], arrays["conv_input"]
     other = rng.standard_normal(x.shape).astype("float32")
-    expected = [getattr(dft, rule)(*a, g) for rule, a in arrays.items()]
-    transforms = []
-    apply = dft._Transform.apply
-    monkeypatch.setattr(dft._Transform, "apply", lambda self, *a: transforms.append(a[1]) or apply(self, *a))
-    with kernels.sharing(dy):
-        first, second = dft.conv_input(dy, W, g), dft.conv_weight(x, dy, g)
-    assert transforms == ["y", "x"]
-    with kernels.sharing(x):
-        third, fourth = dft.conv(x, W, g), dft.conv_weight(x, dy, g)
-        dft.conv_weight(other, dy, g)
-        fifth = dft.conv(x, W, g)
-    assert transforms[2:] == ["x", "y", "x", "y", "x"]
+    expected = [getattr(transforms, rule)(*a, g) for rule, a in arrays.items()]
+    applied = []
+    apply = transforms._Transform.apply
+    monkeypatch.setattr(transforms._Transform, "apply", lambda self, *a: applied.append(a[1]) or apply(self, *a))
+    with workspace.reusing(dy):
+        first, second = transforms.conv_input(dy, W, g), transforms.conv_weight(x, dy, g)
+    assert applied == ["y", "x"]
+    with workspace.reusing(x):
+        third, fourth = transforms.conv(x, W, g), transforms.conv_weight(x, dy, g)
+        transforms.conv_weight(other, dy, g)
+        fifth = transforms.conv(x, W, g)
+    assert applied[2:] == ["x", "y", "x", "y", "x"]
     for got, want in zip((third, first, second, fourth, fifth), [*expected, expected[2], expected[0]]):
         np.testing.assert_array_equal(got, want)
 
 
-def test_what_weights_become_is_kept_until_they_change(rng, monkeypatch):
+def test_transforms_of_weights_are_kept_until_their_cache_is_cleared(rng, monkeypatch):
     g, made = geometry((7, 7), (5, 5), (1, 1), "same"), []
     theta = rng.standard_normal(5 * 5 * 8 * 8).astype("float32")
-    W, x = theta.reshape(5, 5, 8, 8), rng.standard_normal((4, 7, 7, 8)).astype("float32")
-    inner = dft._kernel_into
-    monkeypatch.setattr(dft, "_kernel_into", lambda *args: made.append(1) or inner(*args))
-    first = dft.conv(x, W, g)
-    with kernels.steady(theta):
+    cache, W, x = {}, theta.reshape(5, 5, 8, 8), rng.standard_normal((4, 7, 7, 8)).astype("float32")
+    inner = transforms._kernel_into
+    monkeypatch.setattr(transforms, "_kernel_into", lambda *args: made.append(1) or inner(*args))
+    first = transforms.conv(x, W, g)
+    with workspace.caching(cache, theta):
         for _ in range(3):
-            np.testing.assert_array_equal(dft.conv(x, W, g), first)
-            dft.conv_input(x, W, g)
+            np.testing.assert_array_equal(transforms.conv(x, W, g), first)
+            transforms.conv_input(x, W, g)
         assert len(made) == 2
         theta *= 2
-        kernels.changed(theta)
-        np.testing.assert_allclose(dft.conv(x, W, g), 2 * first, rtol=1e-6)
-        kernels.changed(rng.standard_normal(9))         # somebody else's
-        dft.conv(x, W, g)
-        assert len(made) == 3
-        mine = W / 2                # of no vector: whoever changes it need not say so
-        np.testing.assert_array_equal(dft.conv(x, mine, g), first)
+        cache.clear()
+        np.testing.assert_allclose(transforms.conv(x, W, g), 2 * first, rtol=1e-6)
+        with workspace.caching({}, rng.standard_normal(9)):         # another network's
+            transforms.conv(x, 2 * W, g)
+        transforms.conv(x, W, g)
+        assert len(made) == 4
+        mine = W / 2                # not within theta: it may change
+        np.testing.assert_array_equal(transforms.conv(x, mine, g), first)
         mine *= 2
-        np.testing.assert_allclose(dft.conv(x, mine, g), 2 * first, rtol=1e-6)
+        np.testing.assert_allclose(transforms.conv(x, mine, g), 2 * first, rtol=1e-6)
         for i in range(40):         # views that come and go: no more are kept than a few
-            dft.conv(x, theta.reshape(5, 5, 8, 8), g)
-        assert len(workspace._held.weights[0]) <= 16
+            transforms.conv(x, theta.reshape(5, 5, 8, 8), g)
+        assert len(cache) <= 32
     theta *= 2
-    np.testing.assert_allclose(dft.conv(x, W, g), 4 * first, rtol=1e-6)     # outside, nothing is
+    np.testing.assert_allclose(transforms.conv(x, W, g), 4 * first, rtol=1e-6)     # outside, nothing is kept
 
 
-def test_what_is_shared_outlives_nothing_that_is_shared_inside(rng):
+def test_what_is_reused_inside_invalidates_what_is_reused_outside(rng):
     """Both use one buffer: a convolution whose maps call another's."""
     g, h = (geometry((7, 7), (k, k), (1, 1), "same") for k in (5, 3))
     x, other, dy = (rng.standard_normal((4, 7, 7, 8)).astype("float32") for _ in range(3))
     W = rng.standard_normal((3, 3, 8, 8)).astype("float32")
-    alone = dft.conv_weight(x, dy, g)
-    with kernels.sharing(dy):
-        dft.conv_weight(x, dy, g)
-        with kernels.sharing(other):
-            dft.conv_input(other, W, h)
-        np.testing.assert_array_equal(dft.conv_weight(x, dy, g), alone)
-
-
-def test_a_step_sees_its_own_weights(rng):
-    """The step with kept kernels is the step without: D's after its update, clipped ones too."""
-    from contextlib import nullcontext
-
-    from tinygan import GAN, models
-    x, thetas = rng.uniform(-1, 1, (8, 28, 28, 1)).astype("float32"), []
-    for steady in (kernels.steady, lambda *vectors: nullcontext()):
-        before, kernels.steady = kernels.steady, steady
-        try:
-            gan = GAN(*models.dcgan(rng=0, width=0.25), rng=1, clip=0.05)
-            for _ in range(3):
-                gan.step(x)
-        finally:
-            kernels.steady = before
-        thetas.append(np.concatenate([gan.G.theta, gan.D.theta]))
-    np.testing.assert_array_equal(*thetas)
+    alone = transforms.conv_weight(x, dy, g)
+    with workspace.reusing(dy):
+        transforms.conv_weight(x, dy, g)
+        with workspace.reusing(other):
+            transforms.conv_input(other, W, h)
+        np.testing.assert_array_equal(transforms.conv_weight(x, dy, g), alone)

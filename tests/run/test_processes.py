@@ -42,7 +42,8 @@ class Threads(processes.Alone):
 
 def _game(rank=None, xb="numpy", **options):
     G, D = models.mlp(rng=0, width=0.05, latent=7, dtype="float64", backend=xb)
-    return GAN(G, D, g_opt=optim.Adam(1e-2, 0.5), d_opt=optim.Adam(1e-2, 0.5), rng=1, processes=rank, **options)
+    gan = GAN(G, D, g_opt=optim.Adam(1e-2, 0.5), d_opt=optim.Adam(1e-2, 0.5), rng=1, **options)
+    return processes.share(gan, rank) if rank else gan
 
 
 def _batches():
@@ -54,12 +55,13 @@ def _batches():
                                      dict(average=0.9, g_penalty=0.3, clip=0.5)], ids=["plain", "penalties", "more"])
 def test_shares_make_the_step_of_the_joint_batch(size, options, xb):
     whole = _game(xb=xb, **options)
-    whole.train(iter([b.astype("float64") for b in _batches()]), steps=3)
+    whole.train(_batches(), steps=3)
     meeting, table, games = threading.Barrier(size, timeout=60), [None] * size, []
 
     def work(rank):
-        game = _game(Threads(rank, size, meeting, table), xb, **options)
-        game.train(iter(_batches()), steps=3)
+        rank = Threads(rank, size, meeting, table)
+        game = _game(rank, xb, **options)
+        game.train(map(rank.share, _batches()), steps=3)
         games.append(game)
     threads = [threading.Thread(target=work, args=(rank,), daemon=True) for rank in range(size)]
     for thread in threads:

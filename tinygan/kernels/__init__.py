@@ -1,4 +1,4 @@
-"""Faster functions for the hot ops, and the executor of training steps. The rest is complete without this folder.
+"""Faster functions for the hot ops, and the executor of training steps. Nothing in the mathematics needs this folder.
 
 This file registers them in `ops.registry`. Which function computes an op depends on its arrays:
 

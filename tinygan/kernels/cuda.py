@@ -210,8 +210,8 @@ def moments(x):
 
 def update_running(running, batch, momentum, factor):
     """running ← momentum·running + (1 − momentum)·factor·batch, in place."""
-    _launch("update_running", running.size, running, *_dense(batch), float(momentum), (1.0 - momentum) * factor,
-            running.size)
+    share = (1.0 - momentum) * factor
+    _launch("update_running", running.size, running, *_dense(batch), float(momentum), share, running.size)
 
 
 def normalize(x, mean, s, gamma, beta):

@@ -5,7 +5,7 @@
 It does what the layers, each written to be read, leave undone:
 
     dx            a map that is given `grads` stops at the first layer with parameters: nobody needs dx there
-    weights       transforms of weights are kept until the parameters are asked for, as an optimiser does to move them
+    weights       transforms of weights are kept until an optimiser moves the weights
     cotangents    adjoint and weight gradient of a layer share one transform of dy
     threads       a network with convolutions, however deep inside, is split among threads of our own (`threads.py`)
 
@@ -32,47 +32,62 @@ class Executor:
     """
 
     def __init__(self, net):
-        self.net, self.node, self.cache = net, _node(net), {}
+        vars(self).update(net=net, node=_node(net), cache={}, moves=False)
 
     def forward(self, x, train=True, rng=None):
         """As the network."""
-        with caching(self.cache):
+        with self._caching():
             return self.node.forward(x, train, rng)
 
     def backward(self, dy, cache, grads=None):
         """As the network, without dx if grads are given."""
-        with caching(self.cache):
+        with self._caching():
             return self.node.backward(dy, cache, grads, grads is None)
 
     def jvp(self, tx, cache):
         """As the network."""
-        with caching(self.cache):
+        with self._caching():
             return self.node.jvp(tx, cache)
 
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
         """As the network, without dx and dtx if grads are given."""
-        with caching(self.cache):
+        with self._caching():
             return self.node.jvp_backward(dy, dty, cache, tcache, grads, grads is None)
+
+    def _caching(self):
+        return caching(self.cache, self.net.theta)
+
+    # Whoever asks for the parameters may change them; with gradients an optimiser does, maybe through views of its own.
 
     @property
     def params(self):
-        """The parameters. Whoever asks may change them, so this invalidates the cached transforms."""
+        """The parameters. Invalidates the cached transforms."""
         self.cache.clear()
         return self.net.params
 
     @property
     def theta(self):
-        """The parameter vector, likewise."""
+        """The parameter vector. Invalidates the cached transforms."""
         self.cache.clear()
         return self.net.theta
 
-    @theta.setter
-    def theta(self, value):
-        self.cache.clear()
-        self.net.theta = value
+    def zero_grads(self):
+        """As the network. The cached transforms are invalidated when the step of this player ends (`leave`)."""
+        vars(self)["moves"] = True
+        return self.net.zero_grads()
+
+    def leave(self):
+        """The end of one player's step."""
+        if self.moves:
+            self.cache.clear()
+        vars(self)["moves"] = False
 
     def __getattr__(self, name):
         return getattr(self.net, name)
+
+    def __setattr__(self, name, value):
+        self.cache.clear()
+        setattr(self.net, name, value)
 
 
 @contextmanager
@@ -83,7 +98,11 @@ def executors(*networks):
     """
     running = getattr(_here, "running", None)
     if running is not None and [executor.net for executor in running] == [*networks]:
-        yield running
+        try:
+            yield running
+        finally:
+            for executor in running:
+                executor.leave()
         return
     _here.running = [Executor(net) for net in networks]
     try:
@@ -102,9 +121,14 @@ def _convolves(layer):
 # Nodes: the maps of one layer, told whether dx is needed.
 
 def _node(layer):
-    known = {Sequential: _Chain, Parallel: _Branches, Dense: _Affine, Conv2D: _Affine, ConvTranspose2D: _Affine}
-    replaced = vars(layer).keys() & {"forward", "backward", "jvp", "jvp_backward"}
-    return (_AsWritten if replaced else known.get(type(layer), _AsWritten))(layer)
+    node, maps = _KNOWN.get(type(layer), (_AsWritten, None))
+    return (node if maps == _maps(layer) else _AsWritten)(layer)
+
+
+def _maps(layer):
+    """The functions that are the maps of a layer, or of a class of layers."""
+    found = (getattr(layer, name) for name in ("forward", "backward", "jvp", "jvp_backward"))
+    return [getattr(method, "__func__", method) for method in found]
 
 
 class _AsWritten:
@@ -197,3 +221,8 @@ class _Branches(_Network):
         pairs = [node.jvp_backward(d, dt, caches[i], tcache[i], self.part(grads, i), dx) for i, (node, d, dt)
                  in enumerate(zip(self.layers, self.split(dy, widths), self.split(dty, widths)))]
         return tuple(map(total, zip(*pairs))) if dx else (None, None)
+
+
+_KNOWN = {known: (node, _maps(known)) for known, node in [
+    (Sequential, _Chain), (Parallel, _Branches),
+    *((affine, _Affine) for affine in (Dense, Conv2D, ConvTranspose2D, SpectralNorm))]}

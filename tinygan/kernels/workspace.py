@@ -11,6 +11,8 @@ from math import prod
 
 import numpy as np
 
+from ..backend import array_module
+
 _here = threading.local()       # each thread has its own: two of them never write into one buffer
 
 
@@ -59,9 +61,9 @@ def reused(array, key, make):
 # What is computed from weights serves every product with them until an optimiser moves them.
 
 @contextmanager
-def caching(cache):
-    """Inside, `of_weights` keeps its results in the dict `cache` (None: nowhere). Whoever moves weights clears it."""
-    before, _here.weights = getattr(_here, "weights", None), cache
+def caching(cache, vector):
+    """Inside, `of_weights` keeps results of arrays within this vector in the dict `cache`; who moves it clears that."""
+    before, _here.weights = getattr(_here, "weights", None), (cache, vector)
     try:
         yield
     finally:
@@ -70,11 +72,11 @@ def caching(cache):
 
 def of_weights(W, key, make):
     """make(), or its result under this key for this array W; None where results are not kept (see `caching`)."""
-    cache = getattr(_here, "weights", None)
-    if cache is None:
+    cache, vector = getattr(_here, "weights", None) or (None, None)
+    if cache is None or not array_module(W).may_share_memory(W, vector):
         return None
     if (id(W), key) not in cache:
-        if len(cache) >= 32:        # temporary arrays
+        if len(cache) >= 32:        # temporary views
             cache.clear()
         cache[id(W), key] = (W, make())     # W too: as long as it exists, no other array has its id
     return cache[id(W), key][1]

@@ -11,10 +11,12 @@ Without registered functions each op is its formula, and a network runs itself.
 
 from contextlib import contextmanager
 from functools import wraps
+from threading import RLock
 
 _choices = {}
 _executors = None
 _pending = []       # to be called before the first op
+_loading = RLock()
 
 
 def op(formula):
@@ -37,8 +39,10 @@ def before_first_op(load):
 
 
 def _load():
-    while _pending:
-        _pending.pop()()
+    with _loading:      # a second thread waits until all is registered
+        for load in tuple(_pending):
+            load()
+        _pending.clear()
 
 
 def register(name, choose):
