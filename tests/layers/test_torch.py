@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygan import Sequential, losses, models
-from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, LeakyReLU, MaxPool2D, ReLU, Sigmoid,
-                            Softplus, Tanh)
+from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Identity, LeakyReLU, MaxPool2D,
+                            Parallel, ReLU, Sigmoid, Softmax, Softplus, Tanh)
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -61,6 +61,30 @@ def compare(layer, shape, theirs, seed, train=True):
 
 def test_dense():
     compare(Dense(4, 3), (5, 4), lambda x, W, b: x @ W + b, 0)
+
+
+def test_dense_on_more_axes_and_softmax():
+    compare(Dense(4, 3), (2, 5, 4), lambda x, W, b: x @ W + b, 0)
+    for shape in ((5, 4), (2, 3, 7)):
+        compare(Softmax(), shape, lambda x: torch.softmax(x, -1), 1)
+
+
+def test_parallel():
+    """A U-Net's skip connection with a residual block inside, and two heads; names of parts as torch sees them."""
+    inside = lambda layers: Sequential(layers, dtype="float64")
+    block = lambda: Parallel([Identity(), inside([Conv2D(2, 2, 3), Tanh()])], "sum")
+    unet = Parallel([Identity(), inside([Conv2D(1, 2, 3, 2, 1), block(), ConvTranspose2D(2, 1, 4, 2, 1)])])
+
+    def theirs(x, **p):
+        h = F.conv2d(first(x), oihw(p["1.0.W"]), p["1.0.b"], 2, 1)
+        h = h + torch.tanh(F.conv2d(h, oihw(p["1.1.1.0.W"]), p["1.1.1.0.b"], 1, 1))
+        h = F.conv_transpose2d(h, oihw(p["1.2.W"]), p["1.2.b"], 2, 1)
+        return torch.cat([x, last(h)], -1)
+    compare(unet, (2, 4, 6, 1), theirs, 0)
+    compare(Parallel([Dense(3, 1), inside([Dense(3, 4), Softmax()])]), (5, 3), lambda x, **p: torch.cat([
+        x @ p["0.W"] + p["0.b"], torch.softmax(x @ p["1.0.W"] + p["1.0.b"], -1)], -1), 1)
+    compare(Parallel([Dense(3, 2), Dense(3, 2, bias=False), Dense(3, 2)], "sum"), (5, 3),
+            lambda x, **p: x @ (p["0.W"] + p["1.W"] + p["2.W"]) + p["0.b"] + p["2.b"], 2)
 
 
 @given(h=st.integers(4, 7), w=st.integers(4, 7), i=few, o=few, k=pairs(1, 4), s=pairs(1, 3), p=pairs(0, 2), seed=seed)
