@@ -13,11 +13,14 @@ that a captured step, replayed, does what the step does.
 
 import ctypes
 import importlib.util
+import itertools
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import weakref
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -163,21 +166,40 @@ def _load_cublas():
 # Streams and graphs.
 
 class Stream:
-    """cupy.cuda.Stream: one queue, worked off at once."""
+    """cupy.cuda.Stream: one queue, worked off at once. It notices an order that a device might not keep.
 
-    current = None
+    Each use of an array has a number. A stream knows the last one in each other stream that it has waited for, and an
+    array may be used in a stream only if that has waited for the use before.
+    """
+
+    _thread = threading.local()
+    numbers = itertools.count(1)
 
     def __init__(self, non_blocking=False):
-        self.ptr = id(self)
+        self.ptr, self.waited_for = id(self), {}
+        assert non_blocking or not hasattr(sys.modules[__name__], "_null"), "it would wait for the default stream alone"
+
+    @classmethod
+    def current(cls):
+        return getattr(cls._thread, "stream", _null)
 
     def __enter__(self):
-        self.before, Stream.current = Stream.current, self
+        self.before, Stream._thread.stream = Stream.current(), self
 
     def __exit__(self, *error):
-        Stream.current = self.before
+        Stream._thread.stream = self.before
+
+    def record(self, event=None):
+        event = event or Event()
+        event.reached = {**self.waited_for, self: next(Stream.numbers)}
+        return event
+
+    def wait_event(self, event):
+        for stream, number in event.reached.items():
+            self.waited_for[stream] = max(number, self.waited_for.get(stream, 0))
 
     def begin_capture(self):
-        assert module.tape is None and Stream.current is self
+        assert module.tape is None and Stream.current() is self
         module.tape = []
 
     def end_capture(self):
@@ -188,7 +210,30 @@ class Stream:
         pass
 
 
+class Event:
+    """cupy.cuda.Event."""
+
+    def __init__(self, block=False, disable_timing=False, interprocess=False):
+        self.reached = {}
+
+
 _null = Stream()
+_uses = {}      # id of the array that owns the memory -> a reference to it; stream and number of the last use
+_slot = module.ndarray.__dict__["_host"]
+
+
+def _use(array):
+    owner, stream = _slot.__get__(array), Stream.current()
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    owned, before, number = _uses.get(id(owner), (None, stream, 0))
+    if owned and owned() is owner and before is not stream:
+        assert stream.waited_for.get(before, 0) > number, "an array of another stream, without a wait"
+    _uses[id(owner)] = weakref.ref(owner), stream, next(Stream.numbers)
+    return _slot.__get__(array)
+
+
+module.ndarray._host = property(_use, _slot.__set__)
 
 
 class MemoryPool:
@@ -211,7 +256,7 @@ class MemoryPool:
 
 module.RawModule = RawModule
 module.cuda = SimpleNamespace(
-    Stream=Stream, get_current_stream=lambda: Stream.current or _null, Device=lambda: SimpleNamespace(id=0),
+    Stream=Stream, get_current_stream=Stream.current, Event=Event, Device=lambda: SimpleNamespace(id=0),
     device=SimpleNamespace(get_cublas_handle=_load_cublas), alloc=lambda size: SimpleNamespace(ptr=1, size=size),
     runtime=SimpleNamespace(runtimeGetVersion=lambda: 1000 * VERSION),
     MemoryPool=MemoryPool, using_allocator=MemoryPool.using, get_allocator=lambda: MemoryPool.allocator)

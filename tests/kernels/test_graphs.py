@@ -1,11 +1,16 @@
 """A captured step, replayed, is the step: on an emulated device everywhere, on a GPU where there is one."""
 
+import gc
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
-from kernels.emulator import DEVICES
+from kernels import emulator
+from kernels.emulator import DEVICES, here
 from tinygan import GAN, backend, kernels, models, optim
-from tinygan.errors import BackendError, DataError
+from tinygan.errors import BackendError, ConfigError, DataError
 from tinygan.kernels import graphs, transforms
 from tinygan.kernels.graphs import Captured, capture
 from tinygan.layers import Dense, Layer, Sequential
@@ -172,6 +177,149 @@ def test_what_cannot_be_captured_says_so(device, layer, words):
     with pytest.raises(BackendError, match="the step cannot be captured: .*" + words):
         captured(x)
     np.testing.assert_array_equal(backend.asnumpy(net.forward(x)[0]), before)       # and all goes on without
+
+
+@device
+def test_labels_that_do_not_fit_leave_the_game_as_it_was(device):
+    """Before the first call, before the capture and before a replay."""
+    gan, eager = (_game("classes", device, captured) for captured in (True, False))
+    x = backend.to(np.zeros((4, 8, 8, 1), "float32"), device)
+    for _ in range(4):
+        for labels in (None, [0, 1, 2], [0, 1, 2, 3]):
+            with pytest.raises((ConfigError, DataError)):
+                gan.step(x, labels)
+        ours, theirs = gan.step(x, [0, 1, 2, 0]), eager.step(x, [0, 1, 2, 0])
+        assert {key: float(v) for key, v in ours.items()} == {key: float(v) for key, v in theirs.items()}
+    np.testing.assert_array_equal(backend.asnumpy(gan.G.theta), backend.asnumpy(eager.G.theta))
+
+
+class Stops(Layer):
+    """Raises an error in the pass of this number."""
+
+    def __init__(self, error, at):
+        super().__init__()
+        self.error, self.left = error, at
+
+    def forward(self, x, train=True, rng=None):
+        self.left -= 1
+        if not self.left:
+            raise self.error()
+        return x, None
+
+    def backward(self, dy, cache, grads=None):
+        return dy
+
+
+def _stopping(device, error, at, captured):
+    """A game whose D stops at its pass number `at`; a step has three: on real samples, on fakes, in G's step."""
+    G, D = models.dcgan(rng=0, backend="numpy", **SMALL)
+    layers = [*D.copy().layers]
+    for layer in layers:
+        layer.owned = False
+    D = Sequential([Stops(error, at), *layers], input_shape=(8, 8, 1)).to(device)
+    gan = GAN(G.to(device), D, average=0.9, d_opt=optim.Adam(optim.cosine(1e-3, 9)), rng=1)
+    return capture(gan) if captured else gan
+
+
+def _clean(device):
+    """Nothing is left of a capture."""
+    xp = backend.get(device)
+    assert gc.isenabled() and backend._forbidden is None
+    if device == "emulated":
+        assert xp.tape is None and xp.cuda.get_current_stream() is not graphs._common(xp).stream
+    backend.to(np.zeros(1, "float32"), device)
+
+
+@device
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_interrupted_in_the_first_call(device, error):
+    """As an interrupted step without capture; then it is no known shape yet, and all goes on to the bit."""
+    games = [_stopping(device, error, 2, captured) for captured in (False, True)]
+    for gan in games:
+        with pytest.raises(error):
+            _play(gan, 1)
+        _clean(device)
+    eager, captured = (_play(gan, 5) for gan in games)
+    assert eager[0] == captured[0] and eager[2:] == captured[2:]
+    for a, b in zip(eager[1], captured[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@device
+@pytest.mark.parametrize("at", [4, 5, 6])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError, ValueError])
+def test_interrupted_in_the_capture(device, error, at):
+    """As if the step had not begun: what comes from the host is drawn again, and training goes on to the bit."""
+    eager, captured = _stopping(device, error, 0, False), _stopping(device, error, at, True)
+    _play(eager, 1), _play(captured, 1)
+    with pytest.raises(BackendError if error is ValueError else error):
+        _play(captured, 1)
+    _clean(device)
+    eager, captured = _play(eager, 5), _play(captured, 5)
+    assert eager[0] == captured[0] and eager[2:] == captured[2:]
+    for a, b in zip(eager[1], captured[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@device
+def test_graphs_are_dropped_when_memory_runs_out(device, monkeypatch):
+    """CuPy then unmaps memory that they use: they are captured anew."""
+    calls, launches = [], []
+    captured = Captured(lambda x: calls.append(len(x)) or {"y": 2 * x}, device)
+    xp = backend.get(device)
+    x = xp.ones(3, dtype="float32")
+    for _ in range(3):
+        captured(x)
+    assert calls == [3, 3]
+    monkeypatch.setattr(graphs._Graph, "replay", lambda *args: launches.append(args) or _raise(MemoryError()))
+    with pytest.raises(MemoryError):
+        captured(x)
+    monkeypatch.undo()
+    assert [float(captured(x)["y"][0]) for _ in range(3)] == [2, 2, 2] and calls == [3] * 4 and len(launches) == 1
+
+
+def _raise(error):
+    raise error
+
+
+@here
+def test_a_missing_wait_between_streams_is_seen(monkeypatch):
+    """The emulator's own check: without either of both waits an array is used in two streams without an order."""
+    wait = emulator.Stream.wait_event
+    for missing in (0, 1):
+        waits = itertools.count()
+        monkeypatch.setattr(emulator.Stream, "wait_event", lambda stream, event: (
+            None if next(waits) % 2 == missing else wait(stream, event)))
+        with pytest.raises(AssertionError, match="without a wait"):
+            _play(_game("mlp", "emulated", True), 3)
+
+
+@device
+def test_each_thread_has_its_own_stream_and_graphs(device):
+    """A game that goes on in another thread, on another stream of the caller, gives the same bits."""
+    eager, captured, streams = _game("mlp", device, False), _game("mlp", device, True), []
+    xp = backend.get(device)
+
+    def part(own):
+        streams.append(graphs._common(xp).stream)
+        if not own:
+            return _play(captured, 4)
+        stream = xp.cuda.Stream(non_blocking=True)
+        stream.wait_event(xp.cuda.get_current_stream().record())
+        with stream:
+            found = _play(captured, 4)
+        xp.cuda.get_current_stream().wait_event(stream.record())
+        return found
+    for in_thread, own in ((False, False), (True, False), (False, True)):
+        if in_thread:
+            with ThreadPoolExecutor(1) as pool:
+                found = pool.submit(part, own).result()
+        else:
+            found = part(own)
+        expected = _play(eager, 4)
+        assert found[0] == expected[0]
+        np.testing.assert_array_equal(found[1][0], expected[1][0])
+    assert streams[0] is streams[2] is not streams[1]
 
 
 def test_who_can_capture():

@@ -5,6 +5,7 @@ whole life, which is what cuBLAS asks for if the same call is to give the same b
 """
 
 import ctypes
+import threading
 from functools import lru_cache
 
 from ..backend import array_module
@@ -25,7 +26,7 @@ def gemm(a, b, tf32=False):
     y = xp.empty((m, n), dtype=a.dtype)
     (a, op_a, lead_a), (b, op_b, lead_b) = _as_stored(a), _as_stored(b)
     # cuBLAS counts down columns, so a matrix stored by rows is to it the transposed one: yᵀ = bᵀaᵀ.
-    handle = _handle(xp, xp.cuda.Device().id, xp.cuda.get_current_stream().ptr, tf32)
+    handle = _handle(xp, tf32)
     _call(xp, "cublasSgemm_v2", handle, op_b, op_a, n, m, k, ctypes.byref(_ONE), ctypes.c_void_p(b.data.ptr), lead_b,
           ctypes.c_void_p(a.data.ptr), lead_a, ctypes.byref(_ZERO), ctypes.c_void_p(y.data.ptr), n)
     return y
@@ -52,7 +53,7 @@ def batched(a, b, out):
         return
     (a, op_a, *at_a), (b, op_b, *at_b), (same, op_out, *at_out) = (_as_it_lies(x) for x in (a, b, out))
     assert same is out and op_out == _N
-    handle = _handle(xp, xp.cuda.Device().id, xp.cuda.get_current_stream().ptr, False)
+    handle = _handle(xp, False)
     where = lambda x, lead, step: (ctypes.c_void_p(x.data.ptr), lead, ctypes.c_longlong(step))
     _call(xp, "cublasSgemmStridedBatched", handle, op_b, op_a, n, m, k, ctypes.byref(_ONE), *where(b, *at_b),
           *where(a, *at_a), ctypes.byref(_ZERO), *where(out, *at_out), count)
@@ -83,9 +84,14 @@ def _library(xp):
                        f"TINYGAN_KERNELS=reference")
 
 
+def _handle(xp, tf32):
+    """The handle for the current stream and device in this thread."""
+    return _made(xp, xp.cuda.Device().id, xp.cuda.get_current_stream().ptr, tf32, threading.get_ident())
+
+
 @lru_cache(maxsize=None)
-def _handle(xp, device, stream, tf32):
-    """A handle for one stream of one device, never destroyed: at exit CUDA may be gone before it."""
+def _made(xp, device, stream, tf32, thread):
+    """A handle, never destroyed: at exit CUDA may be gone before it. Two threads may not use one at a time."""
     handle, workspace = ctypes.c_void_p(), xp.cuda.alloc(WORKSPACE)
     _call(xp, "cublasCreate_v2", ctypes.byref(handle))
     _call(xp, "cublasSetStream_v2", handle, ctypes.c_void_p(stream))      # first: it forgets the workspace

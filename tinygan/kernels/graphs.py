@@ -14,7 +14,8 @@ What Python code reads otherwise, such as `gan.clip` or the kind of kernels, sta
 """
 
 import gc
-from functools import lru_cache
+import threading
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from ..errors import BackendError
 from ..layers.labels import check_labels
 from ..ops.random import Source
 
+_here = threading.local()
 PIECE = 1 << 20     # bytes of memory for what comes from the host, taken at a time
 ALIGNED = 256       # bytes: so that each array begins as one of its own would
 
@@ -43,9 +45,17 @@ def capture(gan):
             labels = labels if isinstance(x_real, (list, tuple)) else [labels] * gan.k
             batches += [backend.to(check_labels(label, len(x), gan.classes), name)
                         for x, label in zip(batches, labels or [None] * gan.k)]
-        before = gan.steps
-        metrics = captured(*batches)
-        gan.steps = before + 1      # code that counts runs in the first two calls only
+        bits, steps, counts = gan.rng.generator.bit_generator, gan.steps, [thing.t for thing in counting]
+        state = bits.state
+        try:
+            metrics = captured(*batches)
+        except BaseException:
+            if captured.recording:      # nothing was computed: as if the step had not begun
+                bits.state, gan.steps = state, steps
+                for thing, t in zip(counting, counts):
+                    thing.t = t
+            raise
+        gan.steps = steps + 1       # code that counts runs in the first two calls only
         return metrics
 
     def rates(function):
@@ -56,9 +66,9 @@ def capture(gan):
             values = captured.inbox.take(lambda: np.array(function(*args), dtype))
             return tuple(values) if values.ndim else values
         return recorded
-    for thing in (gan.g_opt, gan.d_opt, gan.average):
-        if hasattr(thing, "rates"):
-            thing.rates = rates(thing.rates)
+    counting = [thing for thing in (gan.g_opt, gan.d_opt, gan.average) if hasattr(thing, "rates")]
+    for thing in counting:
+        thing.rates = rates(thing.rates)
     now, recorded_now = gan.now, rates(gan.now)
     gan.now = lambda value: recorded_now(value) if callable(value) else now(value)
     gan.rng, gan.step = _Recorded(gan.rng, captured), replayed
@@ -88,6 +98,8 @@ class Captured:
     makes what stays (kernels, an optimiser's slots); the second captures it; from then on it is replayed. The results
     are copies. While a call is captured, `inbox.take(draw)` is where its function gets an array draw() of the host;
     otherwise `inbox` is None.
+    Graphs run on a stream of their own, in order with the caller's current stream before and after. Each thread has its
+    own stream, memory and graphs.
     Raises BackendError for a backend without graphs, and for a function that waits for the device or takes something
     from the host in another way.
     """
@@ -96,41 +108,47 @@ class Captured:
         self.function, self.name, self.xp, self.inbox = function, name, backend.get(name), None
         if not hasattr(self.xp, "cuda"):
             raise BackendError(f"expected a backend with CUDA graphs to capture a step, got {name!r}; use \"cupy\"")
-        self._stream, self._pool = _common(self.xp, self.xp.cuda.Device().id)
-        self._graphs = {}       # by shapes; None: the function has run once with them
+        self.recording = False          # whether the last call ended while it was recorded
+        self._own = threading.local()   # graphs: by shapes; None: the function has run once with them
 
     def __call__(self, *arrays):
         arrays = [self.xp.ascontiguousarray(x) for x in arrays]     # as its copy will be that the graph reads
-        shapes = tuple((x.shape, x.dtype) for x in arrays)
-        with self._stream:
-            if shapes not in self._graphs:
+        shapes, graphs, self.recording = tuple((x.shape, x.dtype) for x in arrays), self._graphs(), False
+        with _common(self.xp).current():
+            if shapes not in graphs:
                 results = self.function(*arrays)
-                self._graphs[shapes] = None     # after it returned: what raised has not made what stays
+                graphs[shapes] = None       # after it returned: what raised has not made what stays
                 return results
             try:
-                if self._graphs[shapes] is None:
-                    self._graphs[shapes] = _Graph(self, arrays)
-                return self._graphs[shapes].replay(arrays)
+                if graphs[shapes] is None:
+                    self.recording = True
+                    graphs[shapes] = _Graph(self, arrays)
+                    self.recording = False
+                return graphs[shapes].replay(arrays)
             except MemoryError:     # CuPy then unmaps blocks of the pool, which graphs still use
-                self._graphs.clear()
+                graphs.clear()
                 raise
+
+    def _graphs(self):
+        return self._own.__dict__.setdefault("graphs", {})
 
     def record(self, arrays, inbox):
         """Capture the function on copies of these arrays -> the graph, the copies, the results."""
-        with self.xp.cuda.using_allocator(self._pool.malloc):
+        stream, pool = _common(self.xp).stream, _common(self.xp).pool
+        with self.xp.cuda.using_allocator(pool.malloc):
             places = [x.copy() for x in arrays]
             gc.collect()        # an array that is freed in the middle of a capture would invalidate it
             collects = gc.isenabled()
             gc.disable()
             self.inbox = inbox
-            self._stream.begin_capture()
             try:
+                stream.begin_capture()
                 with backend.no_transfers("while a step is captured: replays would all use this one value; draw it "
                                           "from the rng that is handed down"):
                     results = self.function(*places)
-                return self._stream.end_capture(), places, results
+                return stream.end_capture(), places, results
             except BaseException as error:
-                self._abandon()
+                _abandon(stream)
                 if not isinstance(error, Exception) or isinstance(error, MemoryError):
                     raise
                 raise BackendError(f"the step cannot be captured: {type(error).__name__}: {error}; train without "
@@ -140,21 +158,44 @@ class Captured:
                 if collects:
                     gc.enable()
 
-    def _abandon(self):
-        try:
-            self._stream.end_capture()
-        except Exception:       # what CUDA says of a capture that has failed already
-            pass
+
+def _abandon(stream):
+    try:
+        stream.end_capture()
+    except Exception:       # what CUDA says of a capture that has failed already
+        pass
 
 
-@lru_cache(maxsize=None)
-def _common(xp, device):
-    """The stream and the memory of all graphs of a device.
+def _common(xp):
+    """The _Common of this thread and the current device."""
+    key, made = (xp, xp.cuda.Device().id), _here.__dict__.setdefault("common", {})
+    if key not in made:
+        made[key] = _Common(xp)
+    return made[key]
+
+
+class _Common:
+    """The stream and the memory of all graphs of a device in one thread.
 
     They are replayed one after another on that stream, and each writes what it reads, except for arrays that it holds:
     so the same memory may serve them all, and that of a deleted graph serves the next. Nothing else uses any of it.
     """
-    return xp.cuda.Stream(), xp.cuda.MemoryPool()   # the stream waits for the default one, and that one for it
+
+    def __init__(self, xp):
+        self.xp, self.pool = xp, xp.cuda.MemoryPool()
+        self.stream = xp.cuda.Stream(non_blocking=True)     # it waits for other streams only as said in `current`
+        self.begin, self.end = (xp.cuda.Event(disable_timing=True) for _ in range(2))
+
+    @contextmanager
+    def current(self):
+        """Inside, the stream is the current one; it waits for the caller's stream, and that one waits for it."""
+        caller = self.xp.cuda.get_current_stream()
+        self.stream.wait_event(caller.record(self.begin))
+        try:
+            with self.stream:
+                yield
+        finally:
+            caller.wait_event(self.stream.record(self.end))
 
 
 class _Graph:
