@@ -1,16 +1,17 @@
-"""Dirac-GAN: the smallest GAN there is, and why the big ones spin.
+"""Dirac-GAN: a GAN with two parameters, which shows why GAN training oscillates.
 
     python examples/01_dirac_gan.py            writes examples/01_dirac_gan.png
 
-The data is a single point at 0, the generator a single point θ, the discriminator a line D(x) = ψx. The only
-equilibrium is θ = ψ = 0. With the minimax loss, simultaneous gradient descent follows the vector field whose Jacobian
-at the equilibrium has the eigenvalues (Mescheder et al. 2018, section 3; γ counts the ½: R1 = (γ/2)E‖∇D‖²)
+The data is a single point at 0, the generator gives a single point θ, and the discriminator is linear, D(x) = ψx. The
+only equilibrium is θ = ψ = 0. Simultaneous gradient descent on the minimax loss follows a vector field. Its Jacobian at
+the equilibrium has these eigenvalues (Mescheder et al. 2018, section 3; R1 = (γ/2)E‖∇D‖²):
 
-    GAN       ±i/2                         a centre: descent with a finite step spirals outward
-    R1        −γ/2 ± √(γ²/4 − ¼)           a sink
-    R1 + R2   −γ ± √(γ² − ¼)
+    GAN       ±i/2                         a centre: descent with a finite step size spirals outward
+    R1        −γ/2 ± √(γ²/4 − ¼)           stable: real parts below 0
+    R1 + R2   −γ ± √(γ² − ¼)               stable
 
-Here every arrow is a step of tinygan's own networks, losses and penalties, with plain SGD: nothing is re-derived.
+Each arrow and each trajectory is computed by tinygan's networks, losses and penalties with plain SGD, not by these
+formulas.
 """
 
 from pathlib import Path
@@ -45,7 +46,7 @@ def game(theta, psi, lr, loss="minimax", **options):
 
 
 def data(noise_std=0.0, **options):
-    """Samples of the real point: one; with instance noise many, whose mean is the field that the theory speaks of."""
+    """Samples of the real point: one; with instance noise many, whose mean is the field of the theory."""
     return np.zeros((4096 if noise_std else 1, 1))
 
 

@@ -1,19 +1,19 @@
-"""What each objective asks of the two players, and where it falls silent.
+"""The gradient that each objective gives to the two players, and where it vanishes.
 
     python examples/02_objectives.py            writes examples/02_objectives.png
 
-A fake sample has the logit f = D(G(z)) before the sigmoid. The generator learns of it through one number, the force
-−∂g_loss/∂f that pushes f up; all else in its gradient is the chain rule. The discriminator's force on f, −∂d_loss/∂f,
-pushes it down. With D(x) = σ(f):
+A fake sample has the logit f. The objective enters G's gradient through one number, −∂g_loss/∂f; the rest is the chain
+rule. This number is called the force of G on f here: G increases f by it. The force of D is ∂d_loss/∂f, by which D
+decreases f. With D(x) = σ(f):
 
-    minimax          up by σ(f), down by σ(f)        G's force fades where D is sure (f ≪ 0), as it is at the start
-    non_saturating   up by 1 − σ(f), down by σ(f)    the same equilibrium, and the force is strong where G is poor
-    least_squares    up by 1 − f, down by f          never fades; grows with the distance
-    hinge            up by 1, down by 1 for f > −1   D leaves alone what it has beyond its margin
-    wasserstein      up by 1, down by 1              nothing but the slope of D counts: it must be bounded
-    relativistic     up by σ(r − f), down by σ(f − r)   only the distance to a real sample's logit r counts
+    minimax          G: σ(f), D: σ(f)            G's force vanishes for f ≪ 0, which is usual early in training
+    non_saturating   G: 1 − σ(f), D: σ(f)        the same equilibrium; G's force is near 1 for f ≪ 0
+    least_squares    G: 1 − f, D: f              grows with the distance from the target
+    hinge            G: 1, D: 1 for f > −1       D's force is 0 for f < −1, beyond the margin
+    wasserstein      G: 1, D: 1                  constant: the slope of D has to be bounded by other means
+    relativistic     G: σ(r − f), D: σ(f − r)    depends only on the difference to the logit r of a real sample
 
-The curves are not these formulas but what `tinygan.losses` returns for batches of one.
+The curves are what `tinygan.losses` returns for batches of one, not these formulas.
 Sources: Goodfellow et al. 2014, section 3; the others as in `losses.py`.
 """
 
@@ -28,7 +28,7 @@ REAL = 1.0      # the logit of the real sample beside the fake one
 
 
 def forces(name, logits, real=REAL):
-    """How hard G pushes each fake logit up, and how hard D pushes it down: two arrays like `logits`."""
+    """The force of G on each fake logit, upwards, and of D, downwards: two arrays like `logits`."""
     loss, r = losses.get(name), np.array([[real]])
     up = [-loss.g_loss(np.array([[f]]), r)[1].item() for f in logits]
     down = [loss.d_loss(r, np.array([[f]]))[2].item() for f in logits]

@@ -1,18 +1,17 @@
-"""How far can numerical differences be trusted? Why gradients are checked in float64, by five points.
+"""How exact are finite differences? Why gradients are checked in float64 by five-point differences.
 
     python examples/03_differences.py           writes examples/03_differences.png
 
-Along a direction r the loss of a network is a function f(h) of one number, and the gradient g written by hand claims
-f′(0) = ⟨g, r⟩. The quotients that should say so are wrong in two ways, by the curve and by the machine:
+Along a direction r the loss of a network is a function f(h) of one number. If the gradient g written by hand is right,
+f′(0) = ⟨g, r⟩. Each difference quotient for f′(0) has two errors, truncation and rounding:
 
     forward       (f(h) − f(0))/h                                     f″h/2 + ε/h
     central       (f(h) − f(−h))/2h                                   f‴h²/6 + ε/h
     five points   (8(f(h) − f(−h)) − (f(2h) − f(−2h)))/12h            f⁽⁵⁾h⁴/30 + ε/h
 
-where ε is the rounding of f, 1e-16 in float64 and 1e-7 in float32. The error is least where the two meet, at h near
-√ε, ε^⅓ and ε^⅕, and is there about √ε, ε^⅔ and ε^⅘. So a float32 quotient cannot tell a right gradient from one that
-is wrong by a thousandth part of a percent, and five points in float64 tell it from one that is wrong by 1e-12:
-`tinygan.gradcheck` asks for 1e-8.
+where ε is the rounding error of f, 1e-16 in float64 and 1e-7 in float32. The sum is least where both are about
+equal, at h near √ε, ε^⅓ and ε^⅕, and is there about √ε, ε^⅔ and ε^⅘. So a float32 quotient cannot detect a relative
+error of 1e-5 in a gradient, while five points in float64 detect one of 1e-12. `tinygan.gradcheck` requires 1e-8.
 Source of the rules and their errors: Abramowitz & Stegun 1964, 25.3.
 """
 
@@ -34,7 +33,7 @@ STEPS = 2.0 ** np.arange(-40, 0)
 def problem(dtype):
     """The loss of a small network along a direction, as a function of h, and its derivative at 0 by `backward`.
 
-    The same in both dtypes: all its numbers can be said in float32.
+    The same in both dtypes: all its numbers are float32 numbers.
     """
     rng = np.random.default_rng(0)
     net = Sequential([Dense(8, 16), Tanh(), Dense(16, 1)], rng=rng).astype(dtype)

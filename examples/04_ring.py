@@ -1,15 +1,17 @@
-"""Eight modes: how a plain GAN loses some, and what another objective with penalties does instead.
+"""A ring of eight modes: a plain GAN loses some of them; relativistic pairs with penalties find all.
 
     python examples/04_ring.py                  writes examples/04_ring.png in half a minute
 
-The data is a ring of eight narrow Gaussians (`tinygan.data.ring`). Both rows are the same two networks from the same
-seed. Points are what G draws; colours show D's logit all over the plane, from its lowest (blue) to its highest (red).
+The data is a ring of eight narrow Gaussians (`tinygan.data.ring`). Both rows train the same two networks from the same
+seed. Points are samples of G; colours show D's logit over the plane, from its lowest (blue) to its highest (red).
 
-    above    non-saturating: D's slope between the modes is what G happens to meet; samples run after it, together
-    below    relativistic pairs with R1 + R2: D is held flat on samples of both kinds, and G spreads over the modes.
-             Most of it is the penalties': the pairs alone end in one mode, the plain loss with them in eight, 33% near
+    above    non-saturating loss: G's samples follow D's gradient from mode to mode, and some modes get none
+    below    relativistic pairs with R1 + R2: the penalties keep D's gradient small on real and on fake samples, and G
+             covers all modes. The penalties matter most: the pairs without them end in one mode; the non-saturating
+             loss with them ends in eight, with 33% of the samples near one
 
-The full recipe, its ten seeds and its figures beside those of the literature are in `benchmarks/learning.py`.
+The full recipe is in `benchmarks/learning.py`; results over ten seeds, and those of the literature, in
+`benchmarks/README.md`.
 Sources: Goodfellow et al. 2014; Mescheder et al. 2018 (R1, R2); Jolicoeur-Martineau 2018; Srivastava et al. 2017.
 """
 
@@ -41,7 +43,7 @@ def play(looks=LOOKS, seed=0, **options):
 
 
 def figure(path, looks=LOOKS):
-    """A row for each case: what G draws on the landscape of D. Returns modes and high quality at the last look."""
+    """A row for each case: samples of G over the logits of D. Returns the metrics at the last picture."""
     from matplotlib.figure import Figure
     fig = Figure(figsize=(2.7 * len(looks), 5.8), dpi=100, layout="constrained")
     found = {}
