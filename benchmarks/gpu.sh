@@ -20,7 +20,7 @@ for part in ${parts:-tests versus bench growth stacked}; do
     tests)      # a warning of some library there is no failure of ours
         # Each group in a process of its own: after one bad access a process gets nothing more right.
         rm -f "$out/tests.txt"
-        for group in tests/kernels tests/test_capture.py "tests --ignore=tests/kernels --ignore=tests/test_capture.py"
+        for group in tests/kernels tests/kernels/test_graphs.py "tests --ignore=tests/kernels --ignore=tests/kernels/test_graphs.py"
         do
             timeout 180 "$python" -m pytest -m gpu -v --tb=short --durations=10 -W default $group 2>&1 |
                 tee -a "$out/tests.txt" || failed=1

@@ -6,8 +6,7 @@
         for m steps (the paper has m = 1):                                      g_step
             sample fresh noise z;      step G down  g_loss(D(G(z)))
 
-D's gradient is the sum of one backward pass for each batch, real and fake; then one update. G's gradient passes through
-D without adding to any gradient of D (no `grads` is handed to D.backward).
+G's gradient passes through D without adding to any gradient of D: there D.backward is given no `grads`.
 """
 
 from itertools import islice
@@ -68,7 +67,7 @@ class GAN:
             (0 <= g_penalty < float("inf") and (clip is None or clip > 0),
              f"g_penalty ≥ 0 and clip > 0, got {g_penalty!r} and {clip!r}"),
             (callable(noise_std) or noise_std >= 0, f"noise_std ≥ 0, or a schedule, got {noise_std!r}"),
-            (self.latent_dim > 0, "latent_dim, the size of z, as G does not tell it; give latent_dim"),
+            (self.latent_dim > 0, "latent_dim, the size of z, which G's first layer does not define; give latent_dim"),
             (self.classes == classes, f"WithLabels alike in both networks, got {self.classes} and {classes} classes"))
         check_parts(G), check_parts(D), self.noise(1, self.sample_rng)      # a rule that does not work fails here
         if self.penalty or g_penalty or isinstance(self.loss, losses.Loss):
@@ -83,7 +82,7 @@ class GAN:
         theta, rng = self.G.theta, self.rng if rng is None else source(rng)
         return rng.draw(lambda g, shape: self.latent(g, shape, theta.dtype), (n, self.latent_dim), theta)
 
-    def shown(self, x, labels):
+    def input_of_d(self, x, labels):
         """What D sees of x: with instance noise, a constant to every gradient, and with the classes."""
         if callable(self.noise_std) or self.noise_std:
             x = x + self.now(self.noise_std) * self.rng.normal(x.shape, x)
@@ -94,7 +93,7 @@ class GAN:
         with executors(self.G, self.D) as (G, D):
             z = with_classes(self.noise(len(x_real)), labels, self.classes)
             x_fake, _ = G.forward(z, rng=self.rng)      # of G only running statistics move
-            x_real, x_fake = self.shown(x_real, labels), self.shown(x_fake, labels)
+            x_real, x_fake = self.input_of_d(x_real, labels), self.input_of_d(x_fake, labels)
             real, real_cache = D.forward(x_real, rng=self.rng)
             fake, fake_cache = D.forward(x_fake, rng=self.rng)
             loss, d_real, d_fake = self.loss.d_loss(logit(real), logit(fake))
@@ -117,9 +116,9 @@ class GAN:
         with executors(self.G, self.D) as (G, D):
             z, real = with_classes(self.noise(n), labels, self.classes), None
             x_fake, g_cache = G.forward(z, rng=self.rng)
-            fake, d_cache = D.forward(self.shown(x_fake, labels), rng=self.rng)
+            fake, d_cache = D.forward(self.input_of_d(x_fake, labels), rng=self.rng)
             if getattr(self.loss, "needs_real", False) and x_real is not None:
-                real = logit(D.forward(self.shown(x_real, labels), rng=self.rng)[0])
+                real = logit(D.forward(self.input_of_d(x_real, labels), rng=self.rng)[0])
             loss, d_fake = self.loss.g_loss(logit(fake), real)
             metrics = {"g_loss": loss}
             dx = D.backward(self._with_auxiliary(cotangent(d_fake, fake), fake, z, metrics), d_cache)

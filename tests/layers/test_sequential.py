@@ -284,7 +284,7 @@ def test_parts_that_nobody_would_train():
             self.parts = parts
     G, D = models.points(rng=0, width=0.05)
     for parts in (Dense(3, 2), [Dense(3, 2)], {"a": Dense(3, 2)}):
-        with pytest.raises(ConfigError, match="Beside holds Dense.* none of its own"):
+        with pytest.raises(ConfigError, match="Beside holds Dense.* not among its own"):
             Sequential([Beside(parts)])
         with pytest.raises(ConfigError, match="Beside holds Dense"):
             GAN(G, Beside(parts))

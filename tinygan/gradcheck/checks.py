@@ -197,7 +197,7 @@ def check_float32(layer, x, rng=0, train=True):
 def check_layer(layer, x, rng=0, train=True, directions=3, limit=64):
     """All checks in one Report. A layer without jvp is checked to first order (report.skipped says so).
 
-    SpectralNorm moves its vectors at each training pass, and its gradients hold them constant: with it, train=False.
+    SpectralNorm updates u and v in each training pass, but its gradients treat them as constants: use train=False.
 
     Raises ConfigError for what has no forward and backward of its own: there would be nothing to check.
     """

@@ -180,7 +180,7 @@ class Gradient:
         return False
 
     def cause(self, n, flat):
-        """Why single elements are wrong: by calls that tell, then by what the numbers look like."""
+        """Why single elements are wrong: first by further calls, then by patterns in the numbers."""
         here = lambda array: backend.asnumpy(array).reshape(-1)[flat]
         if diagnosis.close(here(self.by_hand), n):      # off by so little that the causes cannot be told apart
             return ""

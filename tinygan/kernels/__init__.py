@@ -1,4 +1,4 @@
-"""Faster functions for the hot ops, and the executor of training steps. Nothing in the mathematics needs this folder.
+"""Faster functions for the ops that take most time, and the executor of training steps; all else works without them.
 
 This file registers them in `ops.registry`. Which function computes an op depends on its arrays:
 
@@ -11,7 +11,7 @@ On both, a convolution where it is much cheaper goes by transforms.py: products 
 
 `use("reference")`, or the environment variable TINYGAN_KERNELS=reference, leaves only the formulas, and networks run
 themselves; "direct" has each convolution summed directly. `tf32(True)`, or TINYGAN_TF32=1, lets a GPU's products round
-their factors to TF32; off unless asked for (a run does as its own option says). Direct sums lose least by it, so then
+their factors to TF32; off unless asked for (a run does as its own option says). TF32 affects direct sums least, so then
 transforms.py is left out.
 """
 

@@ -67,7 +67,7 @@ def _windows(x, g):
 
 @lru_cache(maxsize=64)
 def _pixels(g):
-    """Which pixels of a padded sample stand in its windows, in their order."""
+    """The indices of the pixels in the windows of a padded sample."""
     size = [n + sum(p) for n, p in zip(g.size, g.pads)]
     return windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=((0, 0), (0, 0)))).reshape(-1)
 

@@ -2,12 +2,12 @@
 
     with executors(G, D) as (G, D):         what `tinygan.ops.registry.executors` gives while kernels/ is there
 
-It does what the layers, each written to be read, leave undone:
+It adds these optimisations, which the layers leave out for readability:
 
-    dx            a map that is given `grads` stops at the first layer with parameters: nobody needs dx there
+    dx            a map that is given `grads` stops at the first layer with parameters: its dx is not used
     weights       transforms of weights are kept until an optimiser moves the weights
     cotangents    adjoint and weight gradient of a layer share one transform of dy
-    threads       a network with convolutions, however deep inside, is split among threads of our own (`threads.py`)
+    threads       a network with convolutions, at any depth, is split among the library's threads (`threads.py`)
 
 Only layers of exactly the known classes, with no method replaced, are run in another way than they are written.
 """

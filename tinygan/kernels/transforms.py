@@ -243,7 +243,7 @@ def _kernel_gradient(dV, g):
     return dW.reshape(*g.kernel, c, o)
 
 
-# Strides. Tap u of window i stands on pixel s·i + u − p = s·(i + a) + b with 0 ≤ b < s: phase b, shift a.
+# Strides. Tap u of window i is at pixel s·i + u − p = s·(i + a) + b with 0 ≤ b < s: phase b, shift a.
 
 @lru_cache(maxsize=256)
 def _unstride(g):

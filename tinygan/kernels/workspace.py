@@ -86,8 +86,8 @@ def of_weights(W, key, make):
 def keep_memory():
     """Let the C library keep freed memory, up to 32 MiB an array, for the arrays of the next step.
 
-    Otherwise glibc returns it to the system and asks again, and every step pays for the same pages. Elsewhere this does
-    nothing. Called once, when training starts; the process then holds its peak.
+    Otherwise glibc returns it to the system and requests it again, so each step maps the same pages again. Elsewhere
+    this does nothing. Called once, when training starts; memory use stays at its peak.
     """
     trim_threshold, top_pad, mmap_threshold = -1, -2, -3       # <malloc.h>
     try:

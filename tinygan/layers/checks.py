@@ -52,7 +52,7 @@ def _remedy(wanted, got):
 
 
 def check_parts(layer):
-    """Raise ConfigError if the layer holds others whose parameters are not its own: no optimiser would see them."""
+    """Raise ConfigError if the layer holds others whose parameters are not its own: no optimiser would update them."""
     values = vars(layer).values() if hasattr(layer, "params") else ()
     lists = (value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
              for value in values)
@@ -60,6 +60,6 @@ def check_parts(layer):
         if not (hasattr(part, "params") and hasattr(part, "bind") and len(part.params)):
             continue
         if not array_module(part.params.vector).may_share_memory(part.params.vector, layer.params.vector):
-            raise ConfigError(f"{type(layer).__name__} holds {part!r}, whose parameters are none of its own, so that "
-                              f"nobody would train them; derive it from Sequential, with all parts in its list, or "
+            raise ConfigError(f"{type(layer).__name__} holds {part!r}, whose parameters are not among its own and "
+                              f"would not be trained; derive it from Sequential, with all parts in its list, or "
                               f"keep as arrays what is not to be trained")

@@ -48,7 +48,7 @@ class Container(Layer):
                               f"super().__init__() at the end of its __init__")
         check_parts(layer)
         if layer.owned or any(layer is before for before in self.layers[:i]):
-            raise ConfigError(f"layer {i}, {layer}, is already part of a network, whose θ holds its parameters; "
+            raise ConfigError(f"layer {i}, {layer}, is already part of a network, whose θ contains its parameters; "
                               f"use copy.deepcopy(layer), or nest the networks: Sequential([G, D])")
         here = getattr(layer, "fixed", False) and (layer.theta.dtype.name, backend.name_of(layer.theta))
         if here and here != (dtype.name, name):

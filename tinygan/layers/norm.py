@@ -68,7 +68,8 @@ class BatchNorm(Layer):
         dx, c = self.backward(dy, cache, grads), self.param("gamma", dty) * dty
         if not train:
             return dx, c / s
-        return dx + project_backward(c, tx, xhat, s), project(c, xhat, s)
+        q = project(c, xhat, s)
+        return dx + project_backward(c, tx, p, q, xhat, s), q
 
     def __repr__(self):
         return f"BatchNorm({self.c})"

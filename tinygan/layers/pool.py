@@ -25,7 +25,7 @@ class MaxPool2D(_Pool):
     """y[n,i,j,c] = max over the window (i,j) of x[n,·,·,c]; padding never wins.
 
     With the winner's place fixed (the first of equal ones), y picks pixels: map gathers them, and the
-    adjoint adds dy back at the same places, where overlapping windows may meet.
+    adjoint adds dy back at the same places, where overlapping windows add up.
 
     x (N, H, W, C) -> y (N, OH, OW, C). Not differentiable where two pixels of a window are equal.
     A window that lies wholly in the padding gives 0.

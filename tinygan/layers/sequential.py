@@ -18,8 +18,8 @@ class Sequential(Container):
         dx, dtx = jvp_backward(…)       (dxᵢ, dtxᵢ) = fᵢ.jvp_backward(dxᵢ₊₁, dtxᵢ₊₁, …)
 
     layers       a list of layers; each belongs to this network from now on
-    rng          a seed or NumPy generator: all parameters are drawn from it, and it serves masks when forward is given
-                 no rng. None: the layers keep the parameters that they have
+    rng          a seed or NumPy generator: all parameters are drawn from it, and masks if forward is given no rng.
+                 None: the layers keep the parameters that they have
     dtype        "float32" (to train) or "float64" (to check); x must have it too
     backend      "numpy" or "cupy"; x must live there too
     input_shape  of one sample; only `summary` needs it

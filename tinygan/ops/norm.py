@@ -13,11 +13,11 @@ P is symmetric (each of its three terms is), so the same P serves forward and re
 
     jvp        ty = γ·P(tx)             backward   dx = P(γ dy),  dγ = Σ x̂ dy,  dβ = Σ dy
 
-Reverse mode through ty: with c = γ·dty the scalar to differentiate is ⟨c, P(tx)⟩, which is
-(m/s)·(mean(c tx) − mean c·mean tx − mean(x̂ tx)·mean(x̂ c)). Let a = mean(x̂ tx), b = mean(x̂ c),
-K = mean(c tx) − mean c·mean tx. Then by the product rule, and ∂x̂·t = P(t) once more,
+Reverse mode through ty: with c = γ·dty the scalar to differentiate is ⟨c, P(tx)⟩ = ⟨P(c), tx⟩, which is
+(m/s)·(mean(c tx) − mean c·mean tx − mean(x̂ c)·mean(x̂ tx)). Let p = P(tx), q = P(c). By the product rule, through s
+(⟨c, P(tx)⟩ is m·mean(c p), so 1/s gives −mean(c p)/s times ∂s = x̂) and through x̂ twice (∂x̂·t = P(t) once more):
 
-    dtx = P(c)          dx  =  − x̂(K − ab)/s²  −  (b·P(tx) + a·P(c))/s          dγ gains Σ P(tx)·dty
+    dtx = q          dx  =  − (x̂·mean(c p) + mean(x̂ c)·p + mean(x̂ tx)·q)/s          dγ gains Σ p·dty
 
 With running statistics μ and s are constants, P(t) = t/s, and the second-order part of dx vanishes.
 
@@ -65,8 +65,7 @@ def normalize_backward(dy, xhat, s, gamma):
     return project.formula(gamma * dy, xhat, s), (xhat * dy).sum(_axes(dy)), dy.sum(_axes(dy))
 
 
-def project_backward(c, t, xhat, s):
-    """The gradient of ⟨c, P(t)⟩ with respect to x, through x̂ and s.  c, t, xhat (…, C) -> (…, C)."""
-    a, b = ((xhat * v).mean(_axes(v)) for v in (t, c))
-    K = (c * t).mean(_axes(t)) - c.mean(_axes(c)) * t.mean(_axes(t))
-    return -xhat * ((K - a * b) / s**2) - (b * project(t, xhat, s) + a * project(c, xhat, s)) / s
+def project_backward(c, t, p, q, xhat, s):
+    """The gradient of ⟨c, P(t)⟩ with respect to x, through x̂ and s; p = P(t), q = P(c), all (…, C) but s (C,)."""
+    mean = lambda a: a.mean(_axes(a))
+    return -(xhat * mean(c * p) + mean(xhat * c) * p + mean(xhat * t) * q) / s

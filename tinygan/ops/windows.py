@@ -115,7 +115,7 @@ def windows(x, g, value=0.0):
 def add_windows(d, g):
     """The adjoint of `windows`: each pixel receives the sum over all windows that it stood in.
 
-    d (N, OH, OW, kh, kw, C) -> (N, H, W, C). A loop over taps: within one tap no two windows meet, so
+    d (N, OH, OW, kh, kw, C) -> (N, H, W, C). A loop over taps: within one tap no two windows contain the same pixel, so
     each addition is a plain strided one and the order of the sum is fixed.
     """
     n, c = d.shape[0], d.shape[-1]

@@ -1,4 +1,6 @@
-"""The monitor of a run: stops it when a number is not finite; warns about mode collapse and about a D that has won."""
+"""The monitor of a run: stops it when a number is not finite; warns about mode collapse, and about a D that separates
+real from fake samples almost perfectly.
+"""
 
 import math
 
