@@ -366,8 +366,8 @@ def main():
                       f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}"
                       + "".join(f"{row['peak_mib'][side]:>{width}.0f}" for side, width in
                                 zip(("tinygan", row["torch_format"]), (10, 7)) if "peak_mib" in row)
-                      + (", ".join(f"{1e3 * row['host_s'][side]:.2f}" for side in ("tinygan", row["torch_format"]))
-                         .join(("  host ", " ms")) if args.device == "cuda" else "")
+                      + (f"   host: {1e3 * row['host_s']['tinygan']:.2f} and "
+                         f"{1e3 * row['host_s'][row['torch_format']]:.2f} ms" if args.device == "cuda" else "")
                       + (f"{row['ratio_to_eager']:>8.2f} of PyTorch's step by step" if "ratio_to_eager" in row else ""),
                       flush=True)
                 _write(results, args.json)
