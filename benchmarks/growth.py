@@ -4,9 +4,10 @@
     python benchmarks/growth.py --backend cupy --out results/growth-gpu
 
 Each point runs in a process of its own: the median of its steps, and the highest resident memory above that of the
-process before it built anything. On a GPU the step is a CUDA graph, and the memory is all that the process takes on
-the device beyond CUDA's own; nobody else may use it meanwhile. The exponent e of cost ~ size^e is the slope of the
-least-squares line through the logarithms; for images the size is the side.
+process before it built anything. On a GPU the step is a CUDA graph, and the memory is what the process takes on the
+device beyond that of a tiny game before it (CUDA's own, kernels, the workspaces of cuBLAS: the same for all sizes);
+nobody else may use the device meanwhile. The exponent e of cost ~ size^e is the slope of the least-squares line through
+the logarithms; for images the size is the side. Results are written after each point; one that fails is passed over.
 """
 
 import argparse
@@ -27,16 +28,32 @@ SERIES = {
     "width": [dict(batch=32, width=w, side=28) for w in (0.125, 0.25, 0.5, 1.0, 2.0)],
     "side": [dict(batch=16, width=0.5, side=s) for s in (28, 64, 128)],
 }
+LIMIT = 90      # seconds for a point
 
 
 def point(name, batch, width, side):
     """{"median_s", "memory_mib"} of one setting, in this process."""
+    if name != "numpy":         # what all sizes need
+        gan, x = bench.game("dcgan", 1, name, capture=True, width=0.02, image=(28, 28, 1))
+        for _ in range(3):
+            gan.step(x)
+        bench.warm_up(name)
     before = _memory(name)
     gan, x = bench.game("dcgan", batch, name, capture=name == "cupy", width=width, image=(side, side, 1))
     gan.step(x)         # the first is not captured
-    median, low, high = bench.clock(lambda: gan.step(x), name, seconds=2.0, least=5)
-    return {"batch": batch, "width": width, "side": side, "median_s": median, "q25_s": low, "q75_s": high,
-            "memory_mib": _memory(name) - before}
+    times = bench.clock(lambda: gan.step(x), name, seconds=2.0, least=5)
+    return {"batch": batch, "width": width, "side": side, "memory_mib": _memory(name) - before,
+            **dict(zip(("median_s", "q25_s", "q75_s", "host_s"), times))}
+
+
+def _in_a_process(name, setting):
+    """The result of `point`, or the setting with the "error" that it ended with."""
+    command = [sys.executable, __file__, "--backend", name, "--point", json.dumps(setting)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return setting | {"error": f"took more than {LIMIT} s"}
+    return setting | {"error": done.stderr[-2000:]} if done.returncode else json.loads(done.stdout)
 
 
 def _memory(name):
@@ -48,8 +65,9 @@ def _memory(name):
 
 
 def exponent(sizes, costs):
-    """The slope of log cost over log size."""
-    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+    """The slope of log cost over log size, where the cost is above 0; nan for fewer than two such points."""
+    points = [(size, cost) for size, cost in zip(sizes, costs) if cost > 0]
+    return float(np.polyfit(*np.log(points).T, 1)[0]) if len(points) > 1 else float("nan")
 
 
 def main():
@@ -61,26 +79,33 @@ def main():
     if args.point:
         print(json.dumps(point(args.backend, **json.loads(args.point))))
         return
-    results = {"hardware": bench.hardware(), "backend": args.backend, "series": {}, "exponents": {}}
-    for name, settings in SERIES.items():
-        rows = [json.loads(subprocess.run(
-            [sys.executable, __file__, "--backend", args.backend, "--point", json.dumps(setting)],
-            check=True, stdout=subprocess.PIPE, text=True).stdout) for setting in settings]
-        sizes = [row[name] for row in rows]
-        slopes = {cost: exponent(sizes, [row[cost] for row in rows]) for cost in ("median_s", "memory_mib")}
-        results["series"][name], results["exponents"][name] = rows, slopes
-        print(f"{name:<8}{'ms a step':>12}{'MiB':>8}")
-        for row in rows:
-            print(f"{row[name]:<8g}{1e3 * row['median_s']:>12.1f}{row['memory_mib']:>8.0f}")
-        print(f"time ~ {name}^{slopes['median_s']:.2f}, memory ~ {name}^{slopes['memory_mib']:.2f}", flush=True)
+    results = {"hardware": bench.hardware(), "backend": args.backend, "series": {}, "exponents": {}, "failed": []}
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    Path(f"{args.out}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    _plot(results).savefig(f"{args.out}.png")
+    for name, settings in SERIES.items():
+        rows = results["series"][name] = []
+        print(f"{name:<8}{'ms a step':>12}{'of it host':>12}{'MiB':>8}")
+        for setting in settings:
+            row = _in_a_process(args.backend, setting)
+            if "error" in row:
+                results["failed"].append(row)
+                print(f"{setting[name]:<8g} failed: {(row['error'].strip().splitlines() or [''])[-1]}", flush=True)
+            else:
+                rows.append(row)
+                print(f"{row[name]:<8g}{1e3 * row['median_s']:>12.1f}{1e3 * row['host_s']:>12.1f}"
+                      f"{row['memory_mib']:>8.0f}", flush=True)
+            slopes = results["exponents"][name] = {
+                cost: exponent([row[name] for row in rows], [row[cost] for row in rows])
+                for cost in ("median_s", "memory_mib")}
+            Path(f"{args.out}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        print(f"time ~ {name}^{slopes['median_s']:.2f}, memory ~ {name}^{slopes['memory_mib']:.2f}", flush=True)
+    if all(results["series"].values()):
+        _plot(results).savefig(f"{args.out}.png")
+    sys.exit(1 if results["failed"] else 0)
 
 
 def _plot(results):
     fig = Figure(figsize=(11, 6), dpi=100, layout="constrained")
-    axes = fig.subplots(2, len(SERIES))
+    axes = fig.subplots(2, len(SERIES), squeeze=False)
     for column, (name, rows) in enumerate(results["series"].items()):
         for row_of_axes, (cost, label, factor) in enumerate([("median_s", "ms a step", 1e3), ("memory_mib", "MiB", 1)]):
             ax = axes[row_of_axes, column]

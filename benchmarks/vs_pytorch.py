@@ -9,12 +9,14 @@ Before anything is timed the two sides prove that they compute the same step: fr
 dropout masks the losses and all updated weights must agree. Then they take turns of a few steps in a row, as in
 training, the first of each turn not counted: after a step of one side its threads still spin for a while, waiting for
 more, and its data fill the cache. On a GPU a turn is timed as a whole, waited for at its end alone, so that the host
-may run ahead as it does in training. The ratio is that of the medians. PyTorch runs as it is fastest here: the better
-of its two memory formats, fused Adam, all cores, no gradients for the fakes of D's step, on the GPU cuDNN's choice by
-trial; its CUDA graph finds its batch in place and draws its noise there, where tinygan's gets both anew. Precision is
-the same on both sides: float32 throughout, or TF32 products with --tf32. NumPy's OpenBLAS chooses kernels for the CPU
-that it finds, unless OPENBLAS_CORETYPE in the environment tells it which, as PyTorch's are not told; the results name
-them.
+may run ahead as it does in training; beside it stands the time until the host had asked for all of it. A GPU computes
+for two seconds before the first turn, as at rest it lowers its clocks. The ratio is that of the medians.
+
+PyTorch runs as it is fastest here: the better of its two memory formats, fused Adam, all cores, no gradients for the
+fakes of D's step, on the GPU cuDNN's choice by trial; its CUDA graph finds its batch in place and draws its noise
+there, where tinygan's gets both anew. Precision is the same on both sides: float32 throughout, or TF32 products with
+--tf32. NumPy's OpenBLAS chooses kernels for the CPU that it finds, unless OPENBLAS_CORETYPE in the environment tells
+it which, as PyTorch's are not told; the results name them.
 
 PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
 here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
@@ -252,7 +254,8 @@ def compare(model, batch, rounds, in_a_row=2, device="cpu", graph=False):
         sides[side] = theirs.captured(seen) if graph else lambda step=theirs.step, seen=seen: step(seen)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None     # the whole device, whoever asked
     at_once = in_a_row if device == "cuda" else 1
-    times = {side: [] for side in sides}
+    times, host = ({side: [] for side in sides} for _ in range(2))
+    bench.warm_up(name)
     for i in range(1 + rounds):
         for side, step in sides.items():
             step()
@@ -261,14 +264,17 @@ def compare(model, batch, rounds, in_a_row=2, device="cpu", graph=False):
                 start = time.perf_counter()
                 for _ in range(at_once):
                     step()
+                issued = time.perf_counter()
                 wait()
                 if i:               # the first round warms up
+                    host[side].append((issued - start) / at_once)
                     times[side].append((time.perf_counter() - start) / at_once)
     medians = {side: statistics.median(t) for side, t in times.items()}
     best = min(("torch", "torch channels-last"), key=medians.get)
     quartiles = {side: [float(q) for q in np.quantile(t, (0.25, 0.75))] for side, t in times.items()}
     return {"model": model, "batch": batch, "rounds": rounds, "in_a_row": in_a_row, "device": device, "graph": graph,
-            "median_s": medians, "quartiles_s": quartiles, "torch_format": best,
+            "median_s": medians, "quartiles_s": quartiles,
+            "host_s": {side: statistics.median(t) for side, t in host.items()}, "torch_format": best,
             "ratio": medians["tinygan"] / medians[best]}
 
 
@@ -301,10 +307,12 @@ def _measure(model, batch, args, graph):
         setting.allow_tf32 = args.tf32
     kernels.tf32(args.tf32)
     quick = model == "mlp" or args.device == "cuda"
-    row = compare(model, batch, args.rounds, 20 if quick else 2, args.device, graph)
-    kernels.tf32(False)
-    for setting in tf32:
-        setting.allow_tf32 = False
+    try:
+        row = compare(model, batch, args.rounds, 20 if quick else 2, args.device, graph)
+    finally:
+        kernels.tf32(False)
+        for setting in tf32:
+            setting.allow_tf32 = False
     if args.device == "cpu":
         row["peak_mib"] = {side: float(subprocess.run(
             [sys.executable, __file__, "--peak", side, model, str(batch)],
@@ -329,7 +337,7 @@ def main():
                                          "this PyTorch finds no CUDA device")
     if missing:
         parser.error(f"--device cuda expected a GPU for both sides: {missing}")
-    results = {"hardware": hardware(args.device), "tf32": args.tf32, "steps": []}
+    results = {"hardware": hardware(args.device), "tf32": args.tf32, "steps": [], "failed": []}
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False    # to validate
     torch.backends.cudnn.benchmark = True
     print(", ".join(f"{k} {v}" for k, v in results["hardware"].items()))
@@ -337,12 +345,20 @@ def main():
           f"{'peak MiB':>10}{'torch':>7}")
     for model in args.models:
         for batch in args.batches or ([128] if model == "mlp" else [64, 128]):
-            worst, eager = validate(model, device=args.device), None
+            eager = None
             for graph in (False, True) if args.device == "cuda" else (False,):
-                row = _measure(model, batch, args, graph) | {"validated": worst}
-                if graph:
+                try:
+                    worst = validate(model, device=args.device)
+                    row = _measure(model, batch, args, graph) | {"validated": worst}
+                except (Exception, SystemExit) as error:        # recorded and passed over: the next row may do
+                    results["failed"].append({"model": model, "batch": batch, "graph": graph,
+                                              "error": f"{type(error).__name__}: {error}"})
+                    print(f"{model + ', graph' * graph:<12}{batch:>6} failed: {error}", flush=True)
+                    _write(results, args.json)
+                    continue
+                if graph and eager:
                     row["ratio_to_eager"] = row["median_s"]["tinygan"] / eager
-                else:
+                elif not graph:
                     eager = row["median_s"][row["torch_format"]]
                 results["steps"].append(row)
                 print(f"{model + ', graph' * graph:<12}{batch:>6}{1e3 * row['median_s']['tinygan']:>12.2f}"
@@ -350,9 +366,18 @@ def main():
                       f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}"
                       + "".join(f"{row['peak_mib'][side]:>{width}.0f}" for side, width in
                                 zip(("tinygan", row["torch_format"]), (10, 7)) if "peak_mib" in row)
-                      + (f"{row['ratio_to_eager']:>8.2f} of PyTorch's step by step" if graph else ""), flush=True)
-                if args.json:       # at once: a later row may fail
-                    Path(args.json).write_text(json.dumps(results, indent=2) + "\n")
+                      + (f"   host: {1e3 * row['host_s']['tinygan']:.2f} and "
+                         f"{1e3 * row['host_s'][row['torch_format']]:.2f} ms" if args.device == "cuda" else "")
+                      + (f"{row['ratio_to_eager']:>8.2f} of PyTorch's step by step" if "ratio_to_eager" in row else ""),
+                      flush=True)
+                _write(results, args.json)
+    sys.exit(1 if results["failed"] else 0)
+
+
+def _write(results, path):
+    """After each row: a later one may end the process."""
+    if path:
+        Path(path).write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,10 @@ class _NoCupy:
 
 @pytest.mark.parametrize("error, words", [
     (ModuleNotFoundError("No module named 'cupy'", name="cupy"), "CuPy is not installed; install tinygan[cuda12]"),
-    (ImportError("libcuda.so.1:\n cannot open"), "cannot be imported: ImportError: libcuda.so.1: cannot open")])
+    (ImportError("libcuda.so.1:\n cannot open"), "cannot be imported: ImportError: libcuda.so.1: cannot open"),
+    (ModuleNotFoundError("No module named 'fastrlock'", name="fastrlock"), "cannot be imported: ModuleNotFoundError"),
+    (RuntimeError("CuPy failed to load libcudart"), "cannot be imported: RuntimeError: CuPy failed to load libcudart"),
+    (AttributeError("numpy has no attribute"), "cannot be imported: AttributeError: numpy has no attribute")])
 def test_why_cupy_cannot_be_imported(monkeypatch, error, words):
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.setattr(sys, "meta_path", [_NoCupy(error)] + sys.meta_path)
@@ -64,13 +67,18 @@ def test_why_cupy_cannot_compute(monkeypatch):
     def no_driver():
         raise RuntimeError("cudaErrorInsufficientDriver")
 
-    def no_compiler(n):
+    def no_compiler(shape, dtype):
         raise OSError("nvrtc not found")
+
+    class NoProducts:       # as where cuBLAS, which CuPy loads at the first product, is missing
+        def __matmul__(self, other):
+            raise ImportError("libcublas.so.12: cannot open")
     for module, words in [(_cupy(lambda: 0), "finds no CUDA device"), (_cupy(no_driver), "cudaErrorInsufficientDriver"),
-                          (_cupy(lambda: 1, no_compiler), "OSError: nvrtc not found")]:
+                          (_cupy(lambda: 1, no_compiler), "OSError: nvrtc not found"),
+                          (_cupy(lambda: 1, lambda shape, dtype: NoProducts()), "libcublas.so.12: cannot open")]:
         monkeypatch.setitem(sys.modules, "cupy", module)
         assert words in backend.why_not("cupy")
-    working = _cupy(lambda: 1, lambda n: strict.asarray(np.ones(n)))
+    working = _cupy(lambda: 1, lambda shape, dtype: strict.asarray(np.ones(shape, dtype)))
     monkeypatch.setitem(sys.modules, "cupy", working)
     assert backend.why_not("cupy") is None and backend.get("cupy") is working
 
@@ -78,7 +86,7 @@ def test_why_cupy_cannot_compute(monkeypatch):
 def test_a_usable_backend_is_asked_once(monkeypatch):
     """The question computes on the device and waits for it; a transfer must not."""
     asked = []
-    module = _cupy(lambda: asked.append(1) or 1, lambda n: strict.asarray(np.ones(n)))
+    module = _cupy(lambda: asked.append(1) or 1, lambda shape, dtype: strict.asarray(np.ones(shape, dtype)))
     module.asarray, module.ndarray = strict.asarray, strict.ndarray
     monkeypatch.setitem(sys.modules, "cupy", module)
     for _ in range(3):

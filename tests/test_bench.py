@@ -23,9 +23,26 @@ def test_rows_and_hardware(results):
     assert [(row["what"], row["batch"]) for row in results["rows"]] == [("training step, points", 1),
                                                                         ("training step, points", 3)]
     for row in results["rows"]:
-        assert 0 < row["q25_s"] <= row["median_s"] <= row["q75_s"]
+        assert 0 < row["q25_s"] <= row["median_s"] <= row["q75_s"] and 0 < row["host_s"] <= row["q75_s"]
     assert {"cpu", "cores", "threads", "numpy", "python"} <= set(results["hardware"])
     json.dumps(results)
+
+
+def test_what_fails_is_recorded_and_passed_over(tmp_path, monkeypatch, capsys):
+    game, written = bench.game, []
+
+    def small_only(model, batch, name, **options):
+        written.append((tmp_path / "bench.json").exists() and json.loads((tmp_path / "bench.json").read_text())["rows"])
+        if batch == 2:
+            raise MemoryError("out of memory")
+        return game(model, batch, name, **options)
+    monkeypatch.setattr(bench, "game", small_only)
+    command = ["bench", "--model", "points", "--batches", "1,2,3", "--seconds", "1e-4", "--no-layers"]
+    assert cli.main([*command, "--out", str(tmp_path)]) == 1
+    saved = json.loads((tmp_path / "bench.json").read_text())
+    assert {row["batch"] for row in saved["rows"]} == {1, 3} and saved["failed"][0]["batch"] == 2
+    assert written[0] is False and len(written[-1]) >= 1        # on disk after each row
+    assert "batch 2, numpy: MemoryError: out of memory" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not core() or platform.machine() not in ("x86_64", "AMD64"), reason="no OpenBLAS for x86 here")

@@ -37,14 +37,15 @@ def why_not(name):
         return None
     try:
         cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        if getattr(error, "name", None) == "cupy":
+    except Exception as error:      # its import loads libraries of CUDA, and raises many kinds
+        if isinstance(error, ImportError) and error.name == "cupy":
             return "CuPy is not installed; install tinygan[cuda12] or tinygan[cuda13] to match the driver"
         return f"CuPy is installed but cannot be imported: {_one_line(error)}"
     try:
         if cupy.cuda.runtime.getDeviceCount() < 1:
             return "CuPy is installed but finds no CUDA device"
-        cupy.ones(1).sum().item()   # the driver, the kernel compiler and the device, in one breath
+        square = cupy.ones((2, 2), dtype="float32")
+        (square @ square).sum().item()      # the driver, the kernel compiler, cuBLAS (loaded at first use), the device
     except Exception as error:      # CuPy raises many kinds here; each one means "not usable"
         return f"CuPy is installed but cannot compute on a CUDA device: {_one_line(error)}"
     return None

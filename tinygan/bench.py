@@ -4,6 +4,7 @@
     profile = bench.profile(model="dcgan", batch=128)                         the profile of a step, with a lower bound
 
 Each time is the median of several calls after a warm-up call; the device is synchronised before the clock is read.
+Beside it stands the time until the call returned: what the host needs to ask for the work.
 A small network is slower on a GPU than on a CPU: each operation costs the time to launch a kernel.
 """
 
@@ -15,6 +16,7 @@ import platform
 import statistics
 import time
 from collections import defaultdict
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -74,16 +76,30 @@ def blas():
 
 
 def clock(call, name, seconds=0.3, least=3):
-    """(median, lower quartile, upper quartile) in seconds of call(), repeated for `seconds` but `least` times."""
+    """(median, lower quartile, upper quartile, median until call() returned) in seconds of call(), repeated for
+    `seconds` but `least` times; the last differs where a device computes while the host goes on.
+    """
     call()
-    times, end = [], time.perf_counter() + seconds
+    times, issued, end = [], [], time.perf_counter() + seconds
     while len(times) < least or time.perf_counter() < end:
         backend.synchronize(name)
         start = time.perf_counter()
         call()
+        issued.append(time.perf_counter() - start)
         backend.synchronize(name)
         times.append(time.perf_counter() - start)
-    return statistics.median(times), *(float(q) for q in np.quantile(times, (0.25, 0.75)))
+    low, high = (float(q) for q in np.quantile(times, (0.25, 0.75)))
+    return statistics.median(times), low, high, statistics.median(issued)
+
+
+def warm_up(name, seconds=2.0):
+    """Keep a device busy for so long: at rest it lowers its clocks. Nothing for "numpy"."""
+    if name == "numpy":
+        return
+    x, end = backend.to(np.ones((2048, 2048), "float32"), name), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        x @ x
+        backend.synchronize(name)
 
 
 def _layer(build, shape, batch, name):
@@ -108,12 +124,16 @@ def game(model, batch, name="numpy", capture=False, **options):
     return graphs.capture(gan) if capture else gan, backend.to(x, name)
 
 
-def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, seconds=0.3, layers=True, log=None):
+def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, seconds=0.3, layers=True, log=None,
+            folder=None):
     """Layers and whole training steps over batch sizes, on every usable backend.
 
-    Returns {"hardware": …, "rows": [{"what", "batch", "backend", "median_s", "q25_s", "q75_s"}, …]}.
-    log: a function called with each measured row. Raises ConfigError for a batch below 1 or an unknown model.
+    Returns {"hardware": …, "model", "rows": [{"what", "batch", "backend", "median_s", "q25_s", "q75_s", "host_s"}, …],
+    "failed": [{"what", "batch", "backend", "error"}, …]}: a measurement that fails is passed over.
+    log: a function called with each measured row; folder: where bench.json is written after each of them.
+    Raises ConfigError for a batch below 1 or an unknown model.
     """
+    models.get(model)
     if not batches or min(batches) < 1:
         raise ConfigError(f"expected batch sizes of at least 1, got {batches}")
     backends = backends or [name for name in ("numpy", "cupy") if backend.why_not(name) is None]
@@ -131,22 +151,38 @@ def measure(model="dcgan", batches=(1, 4, 16, 64, 256, 1024), backends=None, sec
         return lambda: gan.step(x)
     if any(name != "numpy" for name in backends):
         tasks["the same, as a CUDA graph on the GPU"] = captured
-    rows = []
+    results = {"hardware": hardware(), "model": model, "rows": [], "failed": []}
+    for name in backends:
+        warm_up(name)
     for what, task in tasks.items():
         for batch in batches:
             for name in backends:
-                median, low, high = clock(task(batch, name), name, seconds)
-                rows.append({"what": what, "batch": batch, "backend": name, "median_s": median, "q25_s": low,
-                             "q75_s": high})
-                if log:
-                    log(rows[-1])
-    return {"hardware": hardware(), "model": model, "rows": rows}
+                row = {"what": what, "batch": batch, "backend": name}
+                try:
+                    times = clock(task(batch, name), name, seconds)
+                except Exception as error:      # such as too little memory for a large batch
+                    results["failed"].append(row | {"error": f"{type(error).__name__}: {error}"})
+                else:
+                    results["rows"].append(row | dict(zip(("median_s", "q25_s", "q75_s", "host_s"), times)))
+                    if log:
+                        log(results["rows"][-1])
+                if folder:
+                    _write(results, folder)
+    return results
+
+
+def _write(results, folder):
+    path = Path(folder, "bench.json")
+    with atomic(path, "w") as file:
+        json.dump(results, file, indent=2)
+    return path
 
 
 def table(results):
     """The rows as text: a line per measurement and batch, a column per backend; and where the GPU is faster."""
     backends = list(dict.fromkeys(row["backend"] for row in results["rows"]))
-    cells = {(row["what"], row["batch"], row["backend"]): row["median_s"] for row in results["rows"]}
+    cells = defaultdict(lambda: nan)        # nan: it failed
+    cells.update({(row["what"], row["batch"], row["backend"]): row["median_s"] for row in results["rows"]})
     both = len(backends) == 2
     lines = [f"{'milliseconds, forward and backward':<42}{'batch':>6}" + "".join(f"{name:>11}" for name in backends)
              + (f"{'numpy/cupy':>12}" if both else "")]
@@ -160,6 +196,8 @@ def table(results):
             ahead = [b for b in batches if cells[what, b, backends[1]] < cells[what, b, backends[0]]]
             lines.append(f"    the GPU is faster from batch {min(ahead)}" if ahead else
                          "    the CPU is faster at every batch size")
+    lines += [f"failed: {row['what']}, batch {row['batch']}, {row['backend']}: {row['error']}"
+              for row in results.get("failed", ())]
     return "\n".join(lines)
 
 
@@ -174,9 +212,7 @@ def as_csv(results):
 
 def save(results, folder):
     """Write bench.json, bench.csv and bench.png into a folder; returns their paths."""
-    paths = [Path(folder, f"bench.{kind}") for kind in ("json", "csv", "png")]
-    with atomic(paths[0], "w") as file:
-        json.dump(results, file, indent=2)
+    paths = [_write(results, folder), *(Path(folder, f"bench.{kind}") for kind in ("csv", "png"))]
     with atomic(paths[1], "w") as file:
         file.write(as_csv(results))
     plots.bench(results, paths[2])

@@ -291,10 +291,11 @@ def _bench(args):
     log = lambda row: print(f"  {row['what']}, batch {row['batch']}, {row['backend']}: {1e3 * row['median_s']:.3f} ms",
                             file=sys.stderr)
     results = bench.measure(args.model, args.batches or (1, 4, 16, 64, 256, 1024), seconds=args.seconds or 0.3,
-                            layers=not args.no_layers, log=log)
+                            layers=not args.no_layers, log=log, folder=folder)
     print(bench.table(results))
-    for path in bench.save(results, folder):
+    for path in bench.save(results, folder) if results["rows"] else ():
         print(path)
+    return 1 if results["failed"] else 0
 
 
 def _info(args):

@@ -233,6 +233,12 @@ def test_too_many_numbers_for_one_kernel(device):
         cuda._launch("sigmoid", 2**31, backend.get(device).zeros(1, dtype="float32"))
 
 
+def test_sources_are_ascii():
+    """CuPy writes them to a file in the encoding of the locale."""
+    paths = sorted(cuda._here.glob("*.cu"))
+    assert len(paths) == 2 and all(path.read_bytes().isascii() for path in paths)
+
+
 @here
 def test_a_slightly_wrong_kernel_is_seen(rng, monkeypatch):
     """0.1% off in one place of each kernel's source."""

@@ -1,7 +1,8 @@
 """The ops of a training step on a GPU, float32: CUDA kernels (device.cu, windows.cu) and products by cuBLAS.
 
 Same names, arguments and results as in `ops/`. Nothing here waits for the device, and no sum depends on the order in
-which threads run: the same numbers give the same bits. Kernels are compiled once, at their first use.
+which threads run: the same numbers give the same bits. Kernels are compiled once, at first use. CuPy compiles its own
+and these with -ftz=true: numbers below 1.2e-38 (denormals of float32) become 0, where NumPy keeps them.
 """
 
 from functools import lru_cache
@@ -34,9 +35,12 @@ def rounds():
 
 
 def source(file, **constants):
-    """The CUDA source in this file of the folder, with integer constants before it."""
+    """The CUDA source in this file of the folder, with integer constants before it.
+
+    It is ASCII: CuPy writes it to a file in the encoding of the locale.
+    """
     head = "".join(f"#define {name} {value}\n" for name, value in constants.items())
-    return head + (_here / file).read_text(encoding="utf-8")
+    return head + (_here / file).read_text(encoding="ascii")
 
 
 @lru_cache(maxsize=None)

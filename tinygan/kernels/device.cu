@@ -30,7 +30,7 @@ KERNEL sigmoid(const float* x, float* y, unsigned n) {
     y[i] = (x[i] >= 0 ? 1.0f : e) / (1 + e);
 }
 
-// Cross-entropy of σ(l) with target t, each term of the mean and its derivative; mean: 1/n.
+// Cross-entropy of sigmoid(l) with target t, each term of the mean and its derivative; mean: 1/n.
 KERNEL bce_with_logits(const float* logits, float* terms, float* d, float t, float mean, unsigned n) {
     EACH(i, n);
     float l = logits[i], e = expf(-fabsf(l));
@@ -52,8 +52,8 @@ KERNEL dropout(const float* x, float* y, float* mask, const unsigned* key, unsig
     }
 }
 
-// Adam on θ. What changes from step to step, the rate and both bias corrections, is read from the device, so that a
-// captured step can be replayed. a = 1 − β comes from the host, where it is computed in float64.
+// Adam on theta. What changes from step to step, the rate and both bias corrections, is read from the device, so that a
+// captured step can be replayed. a = 1 - beta comes from the host, where it is computed in float64.
 KERNEL adam(float* theta, const float* g, float* m, float* v, const float* lr, const float* c1, const float* c2,
             float beta1, float a1, float beta2, float a2, float eps, unsigned n) {
     EACH(i, n);
@@ -75,9 +75,9 @@ KERNEL sum_rows(const float* x, float* out, unsigned rows, unsigned n, unsigned 
     out[i] = sum;
 }
 
-// Mean and Σ(x − mean)² of each block, side by side in out (blocks, 2, c); of all samples the mean and the variance.
+// Mean and sum of (x - mean)^2 of each block, side by side in out (blocks, 2, c); of all samples the mean and the variance.
 // A row of x stands for `each` of the `total` samples, the last for what is left: a sample itself, or (2, c) numbers
-// as this kernel writes them. About the common mean, squares about a part's own gain its samples times the distance².
+// as this kernel writes them. About the common mean, squares about a part's own gain its samples times distance^2.
 KERNEL moments(const float* x, unsigned each, unsigned total, float* out, unsigned rows, unsigned n, unsigned c,
                unsigned blocks) {
     EACH_BLOCK(i, j, from, to);
@@ -93,7 +93,7 @@ KERNEL moments(const float* x, unsigned each, unsigned total, float* out, unsign
     out[i / c * 2 * c + c + j] = blocks > 1 ? squares : squares / total;
 }
 
-// Σ t and Σ x̂t, side by side in out (blocks, 2, c).
+// Sums of t and of xhat t, side by side in out (blocks, 2, c).
 KERNEL sum_products(const float* t, const float* xhat, float* out, unsigned rows, unsigned n, unsigned c,
                     unsigned blocks) {
     EACH_BLOCK(i, j, from, to);

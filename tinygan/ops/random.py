@@ -1,8 +1,8 @@
 """Where the random numbers of a pass come from, and masks that follow from a key.
 
 All numbers come from a seeded NumPy generator on the host, through one object, the `Source` that is passed to forward
-as `rng`: so every backend computes with the same bits, and a training run can share a batch among processes or record what
-a step draws by passing another Source.
+as `rng`: so every backend computes with the same bits, and a training run can share a batch among processes or record
+what a step draws by passing another Source.
 
 A mask needs many numbers, so only its key (two words) comes from the host: element i depends on the key and on i
 alone. Nothing is carried from one draw to the next: the same key gives the same mask on every backend, in any order,
