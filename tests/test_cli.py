@@ -50,7 +50,7 @@ def _bad(here):
         ("train --tf32", "expected backend cupy beside tf32"), ("train --augment=", "augment to be text, got nothing"),
         ("train --lr 1 --g-lr 1 --d-lr 1", "got all three"), ("report gone -n 0 --held-out idx:x", "leave out one of"),
         ("sample gone --out=", "--out to name a place"), ("bench --out=", "--out to name a place"),
-        ("bench --profile --batches 4,8", "--profile with --model and one of --batches alone"),
+        ("bench --profile --batches 4,8", "only --model and one value of --batches beside --profile"),
         ("bench --profile --seconds 1", "--profile with"), ("bench --profile --out b", "--profile with"),
         ("train --resume broken/config.json", "is the path right"), ("compare r taken", "config.json of a run at"),
         ("train --image-size 64", "got 'mnist5k', which is used as it is"), ("train --colour", "(images:FOLDER)"),

@@ -77,7 +77,7 @@ def blas():
 
 def clock(call, name, seconds=0.3, least=3):
     """(median, lower quartile, upper quartile, median until call() returned) in seconds of call(), repeated for
-    `seconds` but `least` times; the last differs where a device computes while the host goes on.
+    `seconds` but `least` times; on a device the last is shorter, as the host does not wait for it.
     """
     call()
     times, issued, end = [], [], time.perf_counter() + seconds

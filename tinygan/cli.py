@@ -280,8 +280,8 @@ def _bench(args):
     _place("out", args.out)
     if args.profile:
         if args.seconds or args.out or args.no_layers or len(args.batches or ()) > 1:
-            raise ConfigError("expected --profile with --model and one of --batches alone, as it prints a table and "
-                              "writes no files; leave out the others")
+            raise ConfigError("expected only --model and one value of --batches beside --profile, which prints a table "
+                              "and writes no files; leave out the others")
         print(bench.profile_table(bench.profile(args.model, args.batches[-1] if args.batches else 128)))
         return
     for name, value in bench.hardware().items():

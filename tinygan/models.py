@@ -88,7 +88,7 @@ def mixture(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="n
 
 
 def _sizes(width, image):
-    """The function from units or channels of the source to ours, at least one; and the image's shape as a tuple."""
+    """The function from units or channels in the source to those of this model; and the image's shape as a tuple."""
     if not isinstance(image, (tuple, list)):
         raise ConfigError(f"expected image as the shape of a sample, such as (28, 28, 1), got {image!r}")
     return (lambda n: max(1, round(n * width))), tuple(image)

@@ -24,7 +24,7 @@ def needs_mpi():
         pytest.skip("no mpiexec")
 
 
-class Threads(processes.Alone):
+class Threads(processes.SingleProcess):
     """As `Processes`, each "process" a thread."""
 
     def __init__(self, rank, size, meeting, table):
@@ -77,9 +77,9 @@ def test_shares_make_the_step_of_the_joint_batch(size, options, xb):
 def test_alone_is_the_default_and_shares_must_be_equal(monkeypatch):
     for name in processes._SIZES:
         monkeypatch.delenv(name, raising=False)
-    assert type(processes.started()) is processes.Alone
+    assert type(processes.started()) is processes.SingleProcess
     monkeypatch.setenv("PMI_SIZE", "1")
-    assert type(processes.started()) is processes.Alone
+    assert type(processes.started()) is processes.SingleProcess
     with pytest.raises(ConfigError, match="multiple of the 5 processes, got 12"):
         Threads(0, 5, None, None).share(np.zeros(12))
 

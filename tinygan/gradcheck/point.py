@@ -17,8 +17,8 @@ SEARCH = 200    # elements, at most, that are tried one by one to find a place t
 class Point:
     """A layer at (x, tx, θ) in float64, with cotangents dy and dty; moved along one argument at a time.
 
-    Cotangents are random: under all-ones ones, softmax, BatchNorm and many a mistake give 0. Parameters are moved by
-    about a tenth (of their size; of 1, at 0): at γ = 1 and b = 0 nobody sees that a rule forgot them.
+    Cotangents are random: under all-ones ones, softmax and BatchNorm give 0, and many mistakes too. Parameters are
+    moved by about a tenth (of their size; of 1, at 0): a rule that omits γ or b is right at γ = 1 and b = 0.
     """
 
     def __init__(self, layer, x, rng, train):

@@ -57,7 +57,7 @@ class Executor:
     def _caching(self):
         return caching(self.cache, self.net.theta)
 
-    # Whoever asks for the parameters may change them; with gradients an optimiser does, maybe through views of its own.
+    # An optimiser asks for the parameters to change them; one that has kept views of them has asked for zero_grads.
 
     @property
     def params(self):

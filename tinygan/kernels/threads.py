@@ -3,11 +3,11 @@
     with own_threads():        BLAS uses one thread inside,
         parallel(task, n)      and task(part) runs for slices `part` that cover range(n), at the same time
 
-Threads of BLAS keep a core busy for a while after each product, waiting for the next one, so they and ours do not go
-together. A network of convolutions spends much of its time outside of products: there the work is split here and BLAS
-is told to use one thread, through OpenBLAS's function for it. Where that function is not found (another BLAS), there is
-one part, and BLAS is left as it is. A network of dense layers alone is nearly all products, each too short to be split
-by a thread of Python: it is left to BLAS.
+Threads of BLAS keep a core busy for a while after each product, waiting for the next one, so they and the threads of
+this file slow each other down. A network of convolutions spends much of its time outside of products: there the work is
+split here and BLAS is told to use one thread, through OpenBLAS's function for it. Where that function is not found
+(another BLAS), there is one part, and BLAS is left as it is. A network of dense layers alone is nearly all products,
+each too short to be split by a thread of Python: it is left to BLAS.
 
 The number of threads is that of BLAS (OMP_NUM_THREADS or OPENBLAS_NUM_THREADS; all cores if neither is set). How work
 is split depends on the shapes and on it alone, so one seed keeps giving the same bits, also when several threads of a

@@ -9,7 +9,7 @@ from .affine import Affine
 
 
 class SpectralNorm(Affine):
-    """The affine layer inside, with W̄ = W/σ(W) in the place of W; the bias is left alone.
+    """The affine layer inside, with W̄ = W/σ(W) instead of W and an unchanged bias.
 
     As a matrix, W is (everything else, its last axis: outputs). σ = vᵀWu with unit vectors u, v that follow its largest
     singular value by one power iteration at each training pass, and are constants to every gradient:

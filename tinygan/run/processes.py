@@ -28,7 +28,7 @@ from ..ops.random import Source
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_SIZE")
 
 
-class Alone:
+class SingleProcess:
     """One process."""
 
     rank, size = 0, 1
@@ -45,7 +45,7 @@ class Alone:
         return bool(flag)
 
 
-class Processes(Alone):
+class Processes(SingleProcess):
     """The processes of an MPI communicator (mpi4py's); by default all that mpiexec started."""
 
     def __init__(self, comm=None):
@@ -78,9 +78,9 @@ class Processes(Alone):
 
 
 def started():
-    """The Processes that mpiexec started this one among, or Alone."""
+    """The Processes that mpiexec started this one among, or SingleProcess."""
     sizes = [os.environ.get(name, "") for name in _SIZES]
-    return Processes() if any(size.isdigit() and int(size) > 1 for size in sizes) else Alone()
+    return Processes() if any(size.isdigit() and int(size) > 1 for size in sizes) else SingleProcess()
 
 
 def share(gan, processes):
