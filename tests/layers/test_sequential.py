@@ -8,7 +8,8 @@ import pytest
 
 from tinygan import GAN, Sequential, backend, gradcheck, models
 from tinygan.errors import BackendError, ConfigError, DtypeError, ShapeError
-from tinygan.layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, LeakyReLU, SpectralNorm, Tanh
+from tinygan.layers import (BatchNorm, Conv2D, Dense, Dropout, Flatten, Identity, LeakyReLU, Pack, Parallel,
+                            SpectralNorm, Tanh)
 
 
 def small(rng=0, **options):
@@ -289,3 +290,13 @@ def test_parts_that_nobody_would_train():
         with pytest.raises(ConfigError, match="Beside holds Dense"):
             GAN(G, Beside(parts))
     Sequential([Beside(np.ones(3))]), Sequential([Beside(Tanh())])
+
+
+def test_summary_of_nested_networks(capsys):
+    """Parts of networks are indented; the batch is a multiple of every pack inside."""
+    net = Sequential([Sequential([Pack(2), Conv2D(2, 3, 3)]), Parallel([Identity(), Sequential([Pack(1), Tanh()])])])
+    net.summary((8, 8, 1))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["0.1", "Conv2D(2,", "3,", "3×3,", "stride", "1)", "(N,", "8,", "8,", "3)", "57"] in lines
+    assert ["1", "Parallel,", "concat", "(N,", "8,", "8,", "6)", "0"] in lines and lines[-1] == ["total", "57"]
+    assert ["1.1.1", "Tanh()", "(N,", "8,", "8,", "3)", "0"] in lines

@@ -136,3 +136,17 @@ def test_frequencies():
     x = np.random.default_rng(0).standard_normal((4, 2))
     waves = [f(np.pi * k * x) for k in (1, 2) for f in (np.sin, np.cos)]
     np.testing.assert_allclose(Fourier(2).forward(x)[0], np.concatenate([x, *waves], 1), atol=1e-12)
+
+
+def test_a_weight_of_zeros_stays_and_can_grow():
+    """W̄ = W = 0, finite gradients, and the singular vectors follow as soon as W is not 0."""
+    layer = SpectralNorm(Dense(3, 2))
+    layer.params["W"][...] = 0
+    y, cache = layer.forward(np.ones((4, 3)))
+    grads = layer.zero_grads()
+    dx = layer.backward(np.ones((4, 2)), cache, grads)
+    assert not y.any() and not dx.any() and (grads["W"] == 4).all() and np.isfinite(layer.state["u"]).all()
+    layer.params["W"][...] = [[3, 0], [0, 2], [0, 0]]
+    for _ in range(50):
+        y, _ = layer.forward(np.eye(3))
+    np.testing.assert_allclose(y, [[1, 0], [0, 2 / 3], [0, 0]], atol=1e-8)

@@ -13,6 +13,7 @@ import pytest
 from tinygan import GAN, backend, models, optim
 from tinygan.data.files import read_npz
 from tinygan.errors import ConfigError
+from tinygan.ops.random import Source
 from tinygan.run import processes
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
@@ -52,7 +53,9 @@ def _batches():
 
 @pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize("options", [{}, dict(loss="relativistic", penalty="r1+r2", gamma=0.5, noise_std=0.1),
-                                     dict(average=0.9, g_penalty=0.3, clip=0.5)], ids=["plain", "penalties", "more"])
+                                     dict(average=0.9, g_penalty=0.3, clip=0.5),
+                                     dict(loss="wasserstein", penalty="wgan_gp")],
+                         ids=["plain", "penalties", "more", "eps"])
 def test_shares_make_the_step_of_the_joint_batch(size, options, xb):
     whole = _game(xb=xb, **options)
     whole.train(_batches(), steps=3)
@@ -72,6 +75,18 @@ def test_shares_make_the_step_of_the_joint_batch(size, options, xb):
     for game in games:
         for ours, joint in ((game.G.theta, whole.G.theta), (game.D.theta, whole.D.theta)):
             np.testing.assert_allclose(backend.asnumpy(ours), backend.asnumpy(joint), rtol=0, atol=1e-9)
+
+
+def test_each_process_draws_its_own_share():
+    """Rows of one draw for the whole batch, and a key of its own for masks; all generators stay alike."""
+    like, whole = np.zeros(1), Source(0)
+    shares = [processes._Shared(np.random.default_rng(0), Threads(rank, 2, None, None)) for rank in range(2)]
+    for draw in (lambda rng, n: rng.normal((n, 3), like), lambda rng, n: rng.integers(0, 9, (n, 1), like),
+                 lambda rng, n: rng.uniform((n,), like)):
+        np.testing.assert_array_equal(np.concatenate([draw(rng, 4) for rng in shares]), draw(whole, 8))
+    first, second = (rng.key(like) for rng in shares)
+    assert (first != second).any() and first.shape == second.shape == (2,)
+    assert shares[0].generator.bit_generator.state == shares[1].generator.bit_generator.state
 
 
 def test_alone_is_the_default_and_shares_must_be_equal(monkeypatch):

@@ -39,7 +39,7 @@ class Layer:
     statistics = ()
 
     def __init__(self, **shapes):
-        """shapes: the name and the shape of each parameter, in order. Raises ConfigError for a size below 1."""
+        # shapes: the name and the shape of each parameter, in order; ConfigError for a size below 1
         check_sizes(type(self).__name__, shapes)
         self.state, self.owned = {}, False      # owned: by a network, whose θ holds the parameters
         self.bind(np.zeros(total(shapes)), shapes)
