@@ -180,3 +180,18 @@ def test_the_tangent_at_a_pole(dtype):
 def test_small_losses_are_not_rounded_away():
     loss, d = losses.bce_with_logits(np.full((1, 1), -40.0), 0.0)
     assert float(loss) == pytest.approx(np.exp(-40), rel=1e-12) and d[0, 0] == pytest.approx(np.exp(-40), rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3), (2, 3, 2, 1)])
+def test_means_are_over_all_elements(shape, rng):
+    """For logits of any shape, such as one for each patch: loss and gradient agree, and equal those of a flat array."""
+    p, real, fake = rng.uniform(0.01, 0.99, shape), *rng.standard_normal((2, *shape))
+    gradcheck.check_loss(lambda p: losses.bce(p, 0.9), p).raise_if_wrong()
+    gradcheck.check_loss(lambda l: losses.bce_with_logits(l, 0.9), real).raise_if_wrong()
+    for name in losses.names:
+        loss = losses.get(name)
+        gradcheck.check_loss(loss.d_loss, real, fake).raise_if_wrong()
+        for ours, flat in zip(loss.d_loss(real, fake), loss.d_loss(real.ravel(), fake.ravel())):
+            np.testing.assert_allclose(ours.ravel(), flat.ravel(), rtol=1e-12)
+        for ours, flat in zip(loss.g_loss(fake, real), loss.g_loss(fake.ravel(), real.ravel())):
+            np.testing.assert_allclose(ours.ravel(), flat.ravel(), rtol=1e-12)
