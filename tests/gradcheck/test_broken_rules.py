@@ -92,11 +92,17 @@ def test_missing_second_order_terms(monkeypatch):
         first_only = lambda f, dy, dty, cache, tcache, grads=None, layer=layer: (
             layer.astype("float64").backward(dy, cache, grads), layer.backward(dty, cache))
         caught(mutant(layer, jvp_backward=first_only), shape, "second dW")
-    monkeypatch.setattr("tinygan.layers.norm.project_backward", lambda c, t, xhat, s: 0 * c)
+    monkeypatch.setattr("tinygan.layers.norm.project_backward", lambda c, *others: 0 * c)
     caught(BatchNorm(3), (5, 3), "second dx")
-    for sign in (1, -1):   # a term of it with the wrong sign
-        monkeypatch.setattr("tinygan.layers.norm.project_backward",
-                            lambda c, t, xhat, s: sign * norm_ops.project_backward(c, t, xhat, s) + xhat * 1e-6)
+    right = norm_ops.project_backward
+    for which in range(3):      # each of its three terms with the wrong sign: p, q or the first without the others
+        def wrong(c, t, p, q, xhat, s):
+            mean = lambda a: a.mean(0)
+            terms = [xhat * mean(c * p), mean(xhat * c) * p, mean(xhat * t) * q]
+            assert abs(right(c, t, p, q, xhat, s) + sum(terms) / s).max() < 1e-12
+            terms[which] = -terms[which]
+            return -sum(terms) / s
+        monkeypatch.setattr("tinygan.layers.norm.project_backward", wrong)
         caught(BatchNorm(3), (5, 3), "second dx")
 
 

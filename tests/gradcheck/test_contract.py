@@ -44,7 +44,7 @@ def test_what_cannot_be_checked_is_said():
         def backward(self, dy, cache, grads=None):
             return dy
     for layer, words in ((Restless(), "another y for the same x and rng"), (Lone(), r"to return \(y, cache\), got nda"),
-                         (Branch(Dense(2, 2), Dense(2, 2)), r"Branch holds Dense\(2, 2\), whose parameters are none")):
+                         (Branch(Dense(2, 2), Dense(2, 2)), r"Branch holds Dense\(2, 2\), whose parameters are not")):
         with pytest.raises(ConfigError, match=words):
             gradcheck.check_layer(layer, x_of((2, 2)))
     with pytest.raises(ConfigError, match="Branch holds Dense"):

@@ -13,14 +13,14 @@ from .helpers import CASES, IDS, x_of
 
 @pytest.mark.parametrize("layer, shape, train", CASES, ids=IDS)
 def test_no_alarm_over_seeds(layer, shape, train):
-    for seed in range(5):
+    for seed in range(3):
         report = gradcheck.check_layer(layer, x_of(shape, seed), rng=seed, train=train)
         assert report.raise_if_wrong().worst <= 1e-8 and report["adjoint"] <= 1e-12
 
 
 @pytest.mark.parametrize("name, options", [("mlp", {}), ("dcgan", {"width": 0.05})])
 def test_networks_end_to_end(name, options):
-    for seed in range(2):
+    for seed in range(1):
         net = Sequential([*models.get(name).build(rng=seed, **options)])
         report = gradcheck.check_layer(net, x_of((3, 100), seed), rng=seed, directions=1, limit=0).raise_if_wrong()
         assert {f"d{name}" for name in net.params} | {f"second d{name}" for name in net.params} <= set(report)
@@ -68,7 +68,7 @@ def test_no_alarm_for_random_networks(seed):
 
 def test_the_whole_suite_over_seeds(monkeypatch):
     monkeypatch.setattr(suite, "NETWORKS", [("mlp", {"width": 0.05})])
-    for seed in (11, 12):
+    for seed in (11,):
         groups = set()
         for group, report in suite.run(seed):
             groups.add(group)
