@@ -51,7 +51,7 @@ def _bad(here):
         ("train --lr 1 --g-lr 1 --d-lr 1", "got all three"), ("report gone -n 0 --held-out idx:x", "leave out one of"),
         ("sample gone --out=", "--out to name a place"), ("bench --out=", "--out to name a place"),
         ("bench --profile --batches 4,8", "only --model and one value of --batches beside --profile"),
-        ("bench --profile --seconds 1", "--profile with"), ("bench --profile --out b", "--profile with"),
+        ("bench --profile --seconds 1", "beside --profile"), ("bench --profile --out b", "beside --profile"),
         ("train --resume broken/config.json", "is the path right"), ("compare r taken", "config.json of a run at"),
         ("train --image-size 64", "got 'mnist5k', which is used as it is"), ("train --colour", "(images:FOLDER)"),
         ("train --ste 3", "unrecognized arguments: --ste 3; see tinygan train --help"), ("", "COMMAND"),
