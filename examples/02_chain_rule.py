@@ -158,7 +158,7 @@ inspect.figure(records).savefig("02_chain_rule-gan.png")
 # ![outputs and gradients of all layers of a generator followed by a discriminator](02_chain_rule-gan.png)
 #
 # G's layers are 0.0 to 0.6, D's are 1.0 to 1.3. Read the gradients from the bottom up: one number for each sample at
-# the logit, an image in `0.6 Reshape` (how each pixel should change for D to take the sample for real), then G's hidden
+# the logit, an image in `0.6 Reshape` (how the loss rises with each pixel; descent goes the other way), then G's hidden
 # units, then $z$. The norms fall on the way: LeakyReLU with slope 0.2 multiplies about half of the entries by 0.2, so
 # the norm by about $\sqrt{(1 + 0.2^2)/2}$, and a `Dense` layer by a factor that its initial weights decide. In a deep
 # network these factors multiply, which is why initialisation and normalisation matter.
