@@ -2,8 +2,8 @@
 # # 3. Why do networks output logits, and why does the loss take them directly?
 #
 # You will see binary cross-entropy, the loss of a discriminator, in four forms that are equal or almost equal on paper.
-# In float32 three of them fail where the discriminator is most wrong: the loss becomes infinite, or its gradient is 0 or
-# not a number. The fourth form is accurate for every logit.
+# In float32 three of them fail where the discriminator is most wrong: the loss becomes infinite, or its gradient is 0
+# or not a number. The fourth form is accurate for every logit.
 #
 # **From likelihood to loss.** D says that a sample is real with probability $p$. Let $t = 1$ for a real sample and
 # $t = 0$ for a fake one. The probability that D gives to the truth is $p^t (1-p)^{1-t}$; its negative logarithm is the
