@@ -96,6 +96,9 @@ with np.errstate(all="ignore"):         # infinities are what this table is abou
 # the loss with step size 1.
 
 # %%
+logits = np.linspace(-5, 25, 301, dtype="float32")
+
+
 def descend(form, start=20.0, steps=40):
     """The logits of gradient descent with step size 1 on the loss of a fake sample, in float32."""
     path = [np.array([start], "float32")]
@@ -104,7 +107,6 @@ def descend(form, start=20.0, steps=40):
     return np.concatenate(path)
 
 
-logits = np.linspace(-5, 25, 301, dtype="float32")
 STYLES = {"by probability": ("#999999", "-", 5), "p clipped": ("#d55e00", "--", 2.5), "stable": ("#0072b2", "-", 1.5)}
 fig = Figure(figsize=(11, 3.8), dpi=100, layout="constrained")
 axes = fig.subplots(1, 3)

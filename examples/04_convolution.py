@@ -143,8 +143,8 @@ with matplotlib.rc_context({"svg.hashsalt": "tinygan"}):       # the same file e
 # ![convolutions as matrices, on one axis and on two](04_convolution.svg)
 #
 # Squares of one colour are one tap (above) or one row of the kernel (below); white entries are always 0. In two axes
-# the pattern of one axis repeats at two scales: pixels within a row, and rows within the image. A dense layer would have
-# 64 weights here, the convolution has 9.
+# the pattern of one axis repeats at two scales: pixels within a row, and rows within the image. A dense layer would
+# have 64 weights here, the convolution has 9.
 #
 # **Checking an adjoint.** For any $x$, $W$ and $dy$ the three maps must give the same number $T$:
 #
