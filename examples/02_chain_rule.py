@@ -172,5 +172,5 @@ inspect.figure(records).savefig("02_chain_rule-gan.png")
 # 2. A network has widths $n_0, n_1, \dots, n_K$ of `Dense` layers without bias. Derive the number of multiplications of
 #    the full Jacobian $J_K \cdots J_1$ from the left and from the right. For which widths is the right end the better
 #    start? Check with `product`.
-# 3. Put `Parallel([Identity(), Dense(3, 3)], "sum")` after the ReLU and run `inspect.layers`. Which two gradients
-#    add up to that of `1 ReLU`, and why do gradients add where a forward pass copies?
+# 3. Put `Parallel([Identity(), Dense(3, 3)], "sum")` after the ReLU and run `inspect.layers`. Show from the records
+#    that the gradient of `1 ReLU` is now a sum of two terms. Why do gradients add where the forward pass copies?

@@ -28,7 +28,7 @@
 # is wrong on the fake one, so its gradient is three times as large.
 #
 # **The stable form.** As $-\log\sigma(\ell) = \log(1 + e^{-\ell})$ and $-\log(1 - \sigma(\ell)) = \log(1 + e^{\ell})$,
-# and these two differ by $\ell$,
+# and the second exceeds the first by $\ell$,
 #
 # $$ L = \log(1 + e^\ell) - t\,\ell , \qquad
 #    \log(1 + e^\ell) = \max(\ell, 0) + \log(1 + e^{-|\ell|}) . $$
@@ -129,9 +129,9 @@ fig.savefig("03_cross_entropy.png")
 # %% [markdown]
 # ![loss, gradient and descent for three forms](03_cross_entropy.png)
 #
-# Grey ends where the number is infinite or not a number; in the right panel it is not there at all after the start.
-# The stable form falls by 1 a step until D is undecided, then slowly: the gradient $\sigma(\ell)$ fades only where D is
-# right.
+# Grey ends where the number is infinite or not a number; in the right panel that is the case after the first step. On
+# the stable form the logit falls by 1 a step until D is undecided, then slowly: the gradient $\sigma(\ell)$ fades only
+# where D is right.
 #
 # **If D ends in a sigmoid** and gives $p$, its loss is `losses.bce`, which continues $\log p$ below the machine epsilon
 # ε by its tangent: loss and gradient in $p$ stay finite, up to $1/\varepsilon$. But the sigmoid before it still
@@ -154,7 +154,7 @@ print(f"D's loss when it is undecided everywhere: {d_loss:.4f} = 2 log 2 = {2 * 
 # %% [markdown]
 # **Reference.** For logits from −700 to 700 the stable form agrees with arithmetic of 400 digits to the last places of
 # float64. The last line is the value that D's loss, a real and a fake term, has at the equilibrium of a GAN, where
-# D cannot tell real from fake (Goodfellow et al. 2014, theorem 1: $\log 4$).
+# D cannot tell real from fake ($\log 4$; Goodfellow et al. 2014, theorem 1, with the opposite sign).
 #
 # So networks here end in a `Dense` layer, and losses take logits. D's loss is $\text{softplus}(-\ell)$ on real
 # samples plus $\text{softplus}(\ell)$ on fake ones; G's is $\text{softplus}(-\ell)$ on fake ones.

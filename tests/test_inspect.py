@@ -120,3 +120,15 @@ def test_the_picture(x):
     assert not np.isfinite(fig.axes[-1].lines[1].get_xdata()).any()
     small = inspect.figure(inspect.layers(nested(), x[:2], np.ones_like))
     assert [text.get_text() for text in small.axes[0].texts] == [f"{value:.3g}" for value in x[:2].flat]
+
+
+def test_the_picture_of_numbers_that_are_not_finite(x):
+    """When a run has diverged, the picture shows where."""
+    net = Sequential([Dense(3, 4), Dense(4, 1)], rng=0, dtype="float64")
+    net.params["1.W"] = np.nan
+    first, hidden, last = inspect.layers(net, x[:2], np.ones_like)
+    fig = inspect.figure([first, hidden, last, last._replace(output=np.array([[np.inf], [1.0]]), norms=(np.inf, 0.0))])
+    fig.savefig(io.BytesIO())
+    assert [text.get_text() for text in fig.axes[4].texts + fig.axes[6].texts] == ["nan", "nan", "inf", "1"]
+    assert np.isfinite(fig.axes[-1].lines[0].get_xdata()).tolist() == [True, True, False, False]
+    assert np.isfinite(fig.axes[-1].lines[1].get_xdata()).tolist() == [False, False, True, False]

@@ -12,7 +12,10 @@
     [('input', (5, 3)), ('0 Dense', (5, 4)), ('1 ReLU', (5, 4)), ('2 Dense', (5, 1))]
 """
 
+from math import inf
 from typing import NamedTuple
+
+import numpy as np      # pictures are drawn on the host
 
 from . import backend
 from .errors import ConfigError
@@ -89,8 +92,9 @@ def figure(records):
     """A matplotlib Figure, one row for each record: the output and the gradient as images, and their norms.
 
     Images: a row for each sample, a column for each feature, up to 64 of both; of (N, H, W, C) the first sample, its
-    first 4 channels side by side. Red is positive, blue negative, white 0; each image has its own scale. Up to 32
-    numbers in at most 4 rows are written into the cells. Norms are on a logarithmic axis; those of 0 are left out.
+    first 4 channels side by side. Red is positive, blue negative, white 0 or not finite; each image has its own scale.
+    Up to 32 numbers in at most 4 rows are written into the cells. The norms' axis is logarithmic; those that are 0 or
+    not finite are left out.
     """
     from matplotlib.figure import Figure    # here: records alone need no matplotlib
     fig = Figure(figsize=(11, 1 + 0.62 * len(records)), dpi=100, layout="constrained")
@@ -105,8 +109,9 @@ def figure(records):
             right.set_title("gradient: ∂loss/∂output", fontsize=11)
     ax = fig.add_subplot(grid[:, 2], ylim=(len(records) - 0.5, -0.5), xscale="log", yticks=rows, yticklabels=[])
     for k, (label, colour, mark) in enumerate((("output", "#0072b2", "o-"), ("gradient", "#d55e00", "s-"))):
-        ax.plot([record.norms[k] or float("nan") for record in records], rows, mark, color=colour, label=label)
-    some = [norm for record in records for norm in record.norms if norm > 0] or [1.0]
+        ax.plot([record.norms[k] if 0 < record.norms[k] < inf else np.nan for record in records], rows, mark,
+                color=colour, label=label)
+    some = [norm for record in records for norm in record.norms if 0 < norm < inf] or [1.0]
     ax.set_xlim(min(some) / 4, max(some) * 4)       # a factor of at least 16: a power of ten is among the ticks
     ax.tick_params(axis="x", which="minor", labelbottom=False)
     ax.set_title("2-norms", fontsize=11)
@@ -120,8 +125,8 @@ def _image(ax, a):
         a = a[0, :, :, :4].swapaxes(1, 2).reshape(a.shape[1], -1)
     else:
         a = a.reshape(len(a), -1)[:64, :64]
-    limit = float(abs(a).max()) or 1.0
-    ax.imshow(a, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    limit = float(abs(a).max(initial=0, where=np.isfinite(a))) or 1.0
+    ax.imshow(np.where(np.isfinite(a), a, np.nan), cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     ax.set(xticks=[], yticks=[])
     if a.size <= 32 and len(a) <= 4:
         for i, row in enumerate(a):
