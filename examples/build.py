@@ -41,7 +41,7 @@ def render(path):
     from nbconvert import MarkdownExporter
     from nbconvert.preprocessors import ExecutePreprocessor
     book = notebook(path)
-    ExecutePreprocessor(timeout=None).preprocess(book, {"metadata": {"path": str(path.parent)}})
+    ExecutePreprocessor(timeout=None, coalesce_streams=True).preprocess(book, {"metadata": {"path": str(path.parent)}})
     text, _ = MarkdownExporter().from_notebook_node(book)
     link = f"*Built from [{path.name}]({path.name}) by `build.py`; change the script, not this page.*"
     return "\n".join(line.rstrip() for line in f"{text.strip()}\n\n{link}\n".split("\n"))
