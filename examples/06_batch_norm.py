@@ -2,8 +2,8 @@
 # # 6. What does batch normalisation do to a gradient?
 #
 # You will see the backward pass of batch normalisation derived path by path, on a column of four numbers that can be
-# followed with a pencil; that it is an orthogonal projection; and why a gradient check with all-ones cotangents finds
-# none of its usual mistakes.
+# followed with a pencil; that it is an orthogonal projection; and why a gradient check with all-ones cotangents misses
+# most wrong rules.
 #
 # **Forward** (Ioffe & Szegedy 2015, Algorithm 1). Each channel is a column $x_1 \dots x_m$: all samples, all pixels.
 #
@@ -40,7 +40,7 @@ from tinygan.layers import BatchNorm
 
 layer = BatchNorm(1, eps=1e-12)
 x, dy = np.array([[1.0], [3], [3], [9]]), np.array([[6.0], [3], [-3], [6]])
-y, cache = layer.forward(x)
+_, cache = layer.forward(x)
 xhat, s, _ = cache
 
 
