@@ -149,7 +149,8 @@ MISTAKES = {
     "float32 inside": broken(dx=lambda dx: dx.astype("float32").astype(dx.dtype)),
 }
 x = np.random.default_rng(1).standard_normal((4, 3))
-for layer in MISTAKES.values():
+right = {"Dense": Dense(3, 3), "BatchNorm": BatchNorm(3), "Tanh": Tanh()}
+for layer in [*MISTAKES.values(), *right.values()]:
     layer.reset(0)                      # the same weights at every run
 reports = {name: gradcheck.check_layer(layer, x) for name, layer in MISTAKES.items()}
 for name, report in reports.items():
@@ -164,7 +165,6 @@ for (name, dtype), error in found.items():
               color={"forward": "#999999", "central": "#e69f00", "five points": "#0072b2"}[name])
 ax.set(xlabel="step h", ylabel="relative error of the numerical derivative", ylim=(1e-15, 1e3))
 ax.legend(frameon=False, fontsize=9, ncols=3, loc="upper center")
-right = {"Dense": Dense(3, 3), "BatchNorm": BatchNorm(3), "Tanh": Tanh()}
 bars = {**{name: gradcheck.check_layer(layer, x).worst for name, layer in right.items()},
         **{name: report.worst for name, report in reports.items()}}
 scale.barh(range(len(bars)), bars.values(), left=1e-16, color=["#009e73"] * len(right) + ["#d55e00"] * len(reports))
@@ -177,8 +177,9 @@ fig.savefig("08_gradient_check.png")
 # ![errors of three rules over the step, and the errors of right and wrong layers](08_gradient_check.png)
 #
 # Dashed: 1e-8, which a report demands. Right layers (green) lie far below it, wrong ones (orange) above, even those
-# that lose only the ε of a normalisation or the digits beyond float32. A gradient of 0 has no scale of its own: below
-# 1e-3 the absolute error counts. **Reference.** Slopes in the left picture are the powers $p$ = 1, 2 and 4.
+# that lose only an ε or the digits beyond float32. The last three rows have no cause: they are found, but fit no
+# pattern. A gradient of 0 has no scale: below 1e-3 the absolute error counts. **Reference.** On the left the slopes are
+# the powers $p$ = 1, 2, 4.
 #
 # ## Exercises
 # 1. Derive a rule of six points, $f(\pm h), f(\pm 2h), f(\pm 3h)$, with an error of $h^6$. Where is its best step?
