@@ -49,6 +49,28 @@ def test_closed_forms():
     assert abs(fooled[0]) < 1e-8 and abs(fooled[1] + 1) < 1e-8   # why the second one exists
 
 
+def test_the_optimal_discriminators_and_their_divergences(rng):
+    """Two points with p = (3, 1)/4 and q = (1, 3)/4, as batches of four: no other logits give a smaller loss."""
+    p, q = np.array([0.75, 0.25]), np.array([0.25, 0.75])
+    real, fake = [0, 0, 0, 1], [0, 1, 1, 1]
+    entropy = lambda *d: -sum((x * np.log(x)).sum() for x in d)
+    jsd = lambda p, q: entropy((p + q) / 2) - entropy(p, q) / 2
+    pairs = np.outer(p, q).reshape(-1)
+    swapped, half = np.outer(q, p).reshape(-1), p / (p + q)
+    for name, best, least in [("minimax", np.log(p / q), 2 * np.log(2) - 2 * jsd(p, q)),
+                              ("least_squares", half, 0.25 - ((p - q)**2 / (p + q)).sum() / 8),
+                              ("hinge", np.sign(p - q), 2 - abs(p - q).sum())]:
+        at = lambda l: float(losses.get(name).d_loss(column(*l[real]), column(*l[fake]))[0])
+        np.testing.assert_allclose(at(best), least, rtol=1e-12, err_msg=name)
+        assert all(at(best + 0.1 * rng.standard_normal(2)) > least for _ in range(20)), name
+    i, j = np.divmod(np.arange(16), 4)      # all pairs of a real and a fake sample
+    at = lambda l: float(losses.get("relativistic").d_loss(column(*l[real][i]), column(*l[fake][j]))[0])
+    np.testing.assert_allclose(at(np.log(p / q)), np.log(2) - jsd(pairs, swapped), rtol=1e-12)
+    assert all(at(np.log(p / q) + 0.1 * rng.standard_normal(2)) > at(np.log(p / q)) for _ in range(20))
+    slope_one = column(*np.array([1.0, 0.0])[real]), column(*np.array([1.0, 0.0])[fake])      # the points are 0 and 1
+    np.testing.assert_allclose(losses.get("wasserstein").d_loss(*slope_one)[0], -0.5)         # half the mass moves by 1
+
+
 def test_label_smoothing():
     r, f = column(0.2, 2.0), column(-0.5, 1.0)
     plain, smooth = losses.get("non_saturating").d_loss(r, f), losses.get("non_saturating", smoothing=0.1).d_loss(r, f)

@@ -13,6 +13,22 @@ arrays of the logits' dtype on their backend: reading one (`float(loss)`) is wha
     relativistic     mean a(f − r), in pairs               mean a(r − f)         Jolicoeur-Martineau 2018
     relativistic_average  mean a(f̄ − r) + mean a(f − r̄)    mean a(r − f̄) + mean a(r̄ − f)   ibid.; x̄: the mean
 
+To θ_G. The loss depends on θ_G through x = G(z) and f = D(x) only, so the chain rule is two calls of backward:
+
+    ∂g_loss/∂θ_G = (∂x/∂θ_G)ᵀ (∂f/∂x)ᵀ d_fake        G.backward(D.backward(d_fake, d_cache), g_cache, grads)
+
+The optimal D. Let p, q be the densities of real and generated samples. In cross-entropy D lowers p·a(−l) + q·a(l) at
+each x; the derivative q·σ(l) − p·σ(−l) is 0 where D*(x) = σ(l) = p/(p + q). Likewise in other objectives:
+
+    cross-entropy    σ(l) = p/(p + q)           d_loss = 2 log 2 − 2·JSD(p, q)     JSD: Jensen–Shannon divergence
+    least_squares    l = p/(p + q)              d_loss = ¼ − ⅛ ∫(p − q)²/(p + q)
+    hinge            l = sign(p − q)            d_loss = 2 − 2·TV(p, q)            TV: total variation, ½∫|p − q|
+    wasserstein      l of slope up to 1         d_loss = −W₁(p, q)
+    relativistic     l = log(p/q) + constant    d_loss = log 2 − JSD(p×q, q×p)     p×q: density of pairs
+
+So minimax's G descends 2·JSD: at D* the derivative in l is 0, and D*'s own dependence on q adds nothing. The gradient
+of non_saturating's G is at D* that of KL(q‖p) − 2·JSD(p, q) (Arjovsky & Bottou 2017, Theorem 2.5).
+
     >>> import numpy as np
     >>> loss, d_real, d_fake = get("non_saturating").d_loss(np.zeros((2, 1)), np.zeros((2, 1)))
     >>> round(float(loss), 4), d_real.tolist(), d_fake.tolist()   # D = ½ everywhere: 2 log 2
@@ -20,8 +36,8 @@ arrays of the logits' dtype on their backend: reading one (`float(loss)`) is wha
 """
 
 from .backend import array_module
-from .errors import ConfigError, DtypeError, ShapeError, choose
-from .ops.losses import bce, bce_with_logits, check
+from .errors import ConfigError, choose
+from .ops.losses import bce, bce_with_logits, check, check_both, paired
 from .ops.pointwise import sigmoid, softplus
 
 __all__ = ["Loss", "bce", "bce_with_logits", "cotangent", "get", "logit", "names"]
@@ -68,7 +84,7 @@ class NonSaturating(Loss):
         self.smoothing = float(smoothing)
 
     def d_loss(self, real_logits, fake_logits):
-        _check(real_logits, fake_logits)
+        check(real_logits, fake_logits)
         real, d_real = bce_with_logits(real_logits, 1.0 - self.smoothing)
         fake, d_fake = bce_with_logits(fake_logits, 0.0)
         return real + fake, d_real, d_fake
@@ -89,13 +105,13 @@ class LeastSquares(Loss):
     """Targets 1 for real and 0 for fake; G wants 1.  ∂/∂l ½(l − t)² = l − t."""
 
     def d_loss(self, real_logits, fake_logits):
-        _check(real_logits, fake_logits)
+        check(real_logits, fake_logits)
         real, d_real = _squares(real_logits, 1.0)
         fake, d_fake = _squares(fake_logits, 0.0)
         return real + fake, d_real, d_fake
 
     def g_loss(self, fake_logits, real_logits=None):
-        _check(fake_logits)
+        check(fake_logits)
         return _squares(fake_logits, 1.0)
 
 
@@ -103,13 +119,13 @@ class Hinge(Loss):
     """D is pushed until real > 1 and fake < −1; G moves the mean logit up."""
 
     def d_loss(self, real_logits, fake_logits):
-        _check(real_logits, fake_logits)
+        check(real_logits, fake_logits)
         xp = array_module(real_logits)
         real, fake = xp.maximum(1 - real_logits, 0), xp.maximum(1 + fake_logits, 0)
         return (real.mean() + fake.mean(), (real > 0) * _over_n(real, -1.0), (fake > 0) * _over_n(fake, 1.0))
 
     def g_loss(self, fake_logits, real_logits=None):
-        _check(fake_logits)
+        check(fake_logits)
         return -fake_logits.mean(), _over_n(fake_logits, -1.0)
 
 
@@ -117,11 +133,11 @@ class Wasserstein(Loss):
     """D estimates the Wasserstein-1 distance; it must be kept Lipschitz by a penalty or by clipping."""
 
     def d_loss(self, real_logits, fake_logits):
-        _check(real_logits, fake_logits)
+        check(real_logits, fake_logits)
         return (fake_logits.mean() - real_logits.mean(), _over_n(real_logits, -1.0), _over_n(fake_logits, 1.0))
 
     def g_loss(self, fake_logits, real_logits=None):
-        _check(fake_logits)
+        check(fake_logits)
         return -fake_logits.mean(), _over_n(fake_logits, -1.0)
 
 
@@ -134,14 +150,14 @@ class Relativistic(Loss):
     needs_real = True
 
     def d_loss(self, real_logits, fake_logits):
-        _check(real_logits, fake_logits)
-        delta = _paired(fake_logits, real_logits)
+        check(real_logits, fake_logits)
+        delta = paired(fake_logits, real_logits)
         d_fake = sigmoid(delta) / delta.size
         return softplus(delta).mean(), -d_fake, d_fake
 
     def g_loss(self, fake_logits, real_logits=None):
-        _check_both(fake_logits, real_logits)
-        delta = _paired(fake_logits, real_logits)
+        check_both(fake_logits, real_logits)
+        delta = paired(fake_logits, real_logits)
         return softplus(-delta).mean(), -sigmoid(-delta) / delta.size
 
 
@@ -155,11 +171,11 @@ class RelativisticAverage(Loss):
     needs_real = True
 
     def d_loss(self, real_logits, fake_logits):
-        _check(real_logits, fake_logits)
+        check(real_logits, fake_logits)
         return self._play(real_logits, fake_logits, 1.0)
 
     def g_loss(self, fake_logits, real_logits=None):
-        _check_both(fake_logits, real_logits)
+        check_both(fake_logits, real_logits)
         loss, _, d_fake = self._play(real_logits, fake_logits, -1.0)
         return loss, d_fake
 
@@ -171,21 +187,6 @@ class RelativisticAverage(Loss):
         return loss, dp - dq.sum() / r.size, dq - dp.sum() / f.size
 
 
-def _check(*logits):
-    for array in logits:
-        check("logits", array)
-        if array.dtype != logits[0].dtype:
-            raise DtypeError(f"expected real and fake logits of one dtype, got {logits[0].dtype} and {array.dtype}; "
-                             f"use both networks in the same")
-
-
-def _check_both(fake_logits, real_logits):
-    if real_logits is None:
-        raise ConfigError("a relativistic loss of G expected real logits too, got None; call g_loss(fake_logits, "
-                          "real_logits), in a game g_step(n, x_real)")
-    _check(real_logits, fake_logits)
-
-
 def _squares(logits, target):
     error = logits - target
     return 0.5 * (error * error).mean(), error / error.size
@@ -193,13 +194,6 @@ def _squares(logits, target):
 
 def _over_n(logits, value):
     return array_module(logits).full_like(logits, value / logits.size)
-
-
-def _paired(fake, real):
-    if fake.shape != real.shape:
-        raise ShapeError(f"the relativistic loss expected real and fake logits of one shape, got {real.shape} and "
-                         f"{fake.shape}; use batches of the same size")
-    return fake - real
 
 
 _LOSSES = {"minimax": Minimax, "non_saturating": NonSaturating, "least_squares": LeastSquares, "hinge": Hinge,

@@ -7,6 +7,10 @@ With g = ∂loss/∂θ (+ weight_decay·θ, the gradient of the L2 penalty ½·w
     Adam      m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²        θ ← θ − lr·m̂/(√v̂ + ε)           Kingma & Ba 2015, Alg. 1
               m̂ = m/(1−β₁ᵗ),      v̂ = v/(1−β₂ᵗ)
 
+Why Adam divides: unrolled from m₀ = 0, mₜ = (1−β₁)(gₜ + β₁gₜ₋₁ + … + β₁ᵗ⁻¹g₁). If all g have one distribution, the
+geometric series (1−β₁)(1 + β₁ + … + β₁ᵗ⁻¹) = 1−β₁ᵗ gives E[mₜ] = (1−β₁ᵗ) E[g]. With g² for g, E[vₜ] = (1−β₂ᵗ) E[g²]. So
+E[m̂] = E[g] and E[v̂] = E[g²]. The first step is lr·sign(g); undivided, it would be (1−β₁)/√(1−β₂) times as long.
+
 An optimiser belongs to one network: its slots (u, v, m) are vectors beside θ, on θ's backend and of its
 dtype. They persist from step to step, as does t.
 """

@@ -6,7 +6,9 @@ A penalty is a function φ of v = ∇ₓ Σₙ D(xₙ), D giving logits. With u 
 
 so, after a forward pass:  v = backward(1);  u from φ;  push u forward with jvp;  then reverse mode through the push,
 jvp_backward(dy = 0, dty = 1). If dy is the loss's gradient instead of 0, the same pass does the loss's backward too:
-the two are fused, exactly. A check at no cost: the dtx which jvp_backward returns equals v.
+the two are fused, exactly. A check at no cost: the dtx which jvp_backward returns equals v. For ty = J·tx is linear in
+tx, so dtx = Jᵀ·dty, and with dty = 1 that is Jᵀ·1 = v, what backward(1) gave, whatever u is. So it tests the pass
+through ty and its caches, but not the second-order terms, which are in dx and in the gradients of θ.
 
     zero-centred   φ = (γ/2)·meanₙ‖vₙ‖²              u = (γ/N)·v
     one-centred    φ = λ·meanₙ(‖vₙ‖ − 1)²            u = (2λ/N)·(1 − 1/‖vₙ‖)·vₙ, and 0 where ‖vₙ‖ = 0

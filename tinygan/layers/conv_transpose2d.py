@@ -10,10 +10,14 @@ from .affine import Affine
 class ConvTranspose2D(Affine):
     """y = Aᵀ(x; W) + b, where A is the convolution that takes y's shape to x's.
 
-        T(x, y, W) = Σ x[n,i,j,o] y[n, s·i+u−p, s·j+v−p, c] W[u,v,c,o]     the form of ops/conv.py
-        y  = ∂T/∂y      each x[n,i,j] is laid down as a patch W·x; overlapping patches add
-        dx = ∂T/∂x      the convolution of dy
-        dW = ∂T/∂W      with dy in the place of the convolution's input and x in that of its output
+        T(x, dy, W) = Σ x[n,i,j,o] dy[n, s·i+u−p, s·j+v−p, c] W[u,v,c,o]     the form of ops/conv.py
+
+    with the roles exchanged: this x, the small map, has the place of the convolution's dy, and this dy, the large
+    map, that of its x. The derivatives are as ever (the loss's part in y is ⟨dy, y⟩ = T), by the other functions:
+
+        y  = ∂T/∂dy = conv_input(x, W)       each x[n,i,j] is laid down as a patch W·x; overlapping patches add
+        dx = ∂T/∂x  = conv(dy, W)            the convolution of dy
+        dW = ∂T/∂W  = conv_weight(dy, x)     dy as the convolution's input, x as its output
 
     x (N, H, W, c_in) -> y (N, OH, OW, c_out), float32 or float64. Parameters W (kh, kw, c_out, c_in), which
     is the weight of the Conv2D(c_out, c_in, …) that this layer is the adjoint of, and b (c_out,).

@@ -15,7 +15,7 @@ the gradient is largest, 1/ε, just where D is most wrong (clipping p would make
 """
 
 from ..backend import array_module
-from ..errors import BackendError, DtypeError, ShapeError
+from ..errors import BackendError, ConfigError, DtypeError, ShapeError
 from .pointwise import sigmoid, softplus
 from .registry import op
 
@@ -54,7 +54,7 @@ def bce_with_logits(logits, target):
     return loss, (sigmoid(logits) - target) / logits.size
 
 
-def check(name, x):
+def check_array(name, x):
     """Raise BackendError, DtypeError or ShapeError unless x is a non-empty array in float32 or float64."""
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
         raise BackendError(f"expected {name} as an array, got {type(x).__name__}; use numpy.asarray(x, 'float32')")
@@ -64,9 +64,35 @@ def check(name, x):
         raise ShapeError(f"expected at least one of {name}, got shape {x.shape}; leave out empty batches")
 
 
+def check(logits, fake=None):
+    """Raise unless the logits, or real and fake logits, are arrays of one dtype (see `check_array`)."""
+    check_array("logits", logits)
+    if fake is not None:
+        check_array("logits", fake)
+        if fake.dtype != logits.dtype:
+            raise DtypeError(f"expected real and fake logits of one dtype, got {logits.dtype} and {fake.dtype}; "
+                             f"use both networks in the same")
+
+
+def check_both(fake_logits, real_logits):
+    """Raise unless the real logits are there too."""
+    if real_logits is None:
+        raise ConfigError("a relativistic loss of G expected real logits too, got None; call g_loss(fake_logits, "
+                          "real_logits), in a game g_step(n, x_real)")
+    check(real_logits, fake_logits)
+
+
+def paired(fake, real):
+    """f − r, for batches of one shape."""
+    if fake.shape != real.shape:
+        raise ShapeError(f"the relativistic loss expected real and fake logits of one shape, got {real.shape} and "
+                         f"{fake.shape}; use batches of the same size")
+    return fake - real
+
+
 def _target(name, x, target):
     """Check both at the border; the target in x's dtype, as it is a constant and must not promote x."""
-    check(name, x)
+    check_array(name, x)
     shape = getattr(target, "shape", ())
     if shape not in ((), x.shape):
         raise ShapeError(f"expected a target of the shape of {name}, {x.shape}, got {shape}; reshape it, or give one "

@@ -4,12 +4,18 @@ With mean μ and biased variance over all axes but the last (m samples a channel
 
     forward    y = γ·x̂ + β
 
-x reaches x̂ on three paths: directly, through μ and through s. Along a direction t
+x reaches x̂ on three paths: directly, through μ and through s. Along a direction t, with s² = mean((x − μ)²) + ε
 
-    ∂μ·t = mean t          ∂s·t = mean((x − μ)(t − mean t))/s = mean(x̂ t)          (mean x̂ = 0)
-    P(t)  =  ∂x̂·t  =  (t − ∂μ·t)/s − (x − μ)/s²·∂s·t  =  (t − mean t − x̂·mean(x̂ t))/s
+    ∂μ·t = mean t          2s·(∂s·t) = 2·mean((x − μ)(t − mean t)), and as mean(x − μ) = 0:  ∂s·t = mean(x̂ t)
+    P(t)  =  ∂x̂·t  =  (t − ∂μ·t)/s − (x − μ)/s²·(∂s·t)  =  (t − mean t − x̂·mean(x̂ t))/s
 
-P is symmetric (each of its three terms is), so the same P serves forward and reverse mode:
+In reverse mode g = ∂loss/∂x̂ = γ·dy runs back along the same paths, where ∂μ/∂xᵢ = 1/m and ∂s/∂xᵢ = x̂ᵢ/m:
+
+    directly     gᵢ/s
+    through μ    Σⱼ gⱼ·(−1/s)·(1/m)        =  −mean g/s              (∂s/∂μ = −mean(x − μ)/s = 0)
+    through s    Σⱼ gⱼ·(−x̂ⱼ/s)·(x̂ᵢ/m)      =  −x̂ᵢ·mean(x̂ g)/s
+
+The sum is P(g): P is symmetric (each of its three terms is), so the same P serves forward and reverse mode:
 
     jvp        ty = γ·P(tx)             backward   dx = P(γ dy),  dγ = Σ x̂ dy,  dβ = Σ dy
 
