@@ -13,14 +13,14 @@
 # D may be any function, so the integrand can be maximised at each $x$ alone. For numbers $a, b > 0$ the function
 # $a\log y + b\log(1-y)$ has the derivative $a/y - b/(1-y)$, which is $0$ at $y = a/(a+b)$ and falling in $y$. Hence
 #
-# $$ D^*(x) = \frac{p(x)}{p(x) + q(x)}, \qquad \text{and as } D = \sigma(\ell): \quad
-#    \ell^*(x) = \log\frac{p(x)}{q(x)} . $$
+# $$ D^\ast(x) = \frac{p(x)}{p(x) + q(x)}, \qquad \text{and as } D = \sigma(\ell): \quad
+#    \ell^\ast(x) = \log\frac{p(x)}{q(x)} . $$
 #
 # The best logit is the log-ratio of the densities: D learns a ratio, never $p$ or $q$ itself.
 #
-# **Its value** (ibid., 2014, Theorem 1). With $m = (p+q)/2$ we have $D^* = p/2m$ and $1 - D^* = q/2m$, so
+# **Its value** (ibid., 2014, Theorem 1). With $m = (p+q)/2$ we have $D^\ast = p/2m$ and $1 - D^\ast = q/2m$, so
 #
-# $$ V(D^*) = \int p\log\frac{p}{2m} + q\log\frac{q}{2m} = \mathrm{KL}(p\|m) + \mathrm{KL}(q\|m) - 2\log 2
+# $$ V(D^\ast) = \int p\log\frac{p}{2m} + q\log\frac{q}{2m} = \mathrm{KL}(p\Vert m) + \mathrm{KL}(q\Vert m) - 2\log 2
 #    = 2\,\mathrm{JSD}(p, q) - \log 4 . $$
 #
 # The discriminator's loss is $-V$, so at its minimum it is $\log 4 - 2\,\mathrm{JSD}$: $\log 4$ if $p = q$, and $0$ if
@@ -28,7 +28,7 @@
 #
 # **Two Gaussians.** The data is $p = N(0, 1)$, the generator gives $q = N(2, \frac14)$. Then
 #
-# $$ \ell^*(x) = -\frac{x^2}{2} + 2(x - 2)^2 - \log 2 = \frac32 x^2 - 8x + 8 - \log 2 . $$
+# $$ \ell^\ast(x) = -\frac{x^2}{2} + 2(x - 2)^2 - \log 2 = \frac32 x^2 - 8x + 8 - \log 2 . $$
 
 # %%
 from statistics import NormalDist
@@ -101,7 +101,7 @@ print("weights of x, x², 1:", linear.theta.round(2), " in theory:", np.round([-
 # $$ \mathrm{JSD} = \min(|\theta|, 1)\,\log 2 . $$
 #
 # From $\theta = 1$ on it is constant and its derivative is 0: the best D is 1 on all real and 0 on all fake samples,
-# and a generator that descends $V(D^*)$ has nothing to follow (Arjovsky & Bottou 2017, Theorem 2.4). The Wasserstein
+# and a generator that descends $V(D^\ast)$ has nothing to follow (Arjovsky & Bottou 2017, Theorem 2.4). The Wasserstein
 # distance, by contrast, is $|\theta|$. For data in many dimensions that lie near surfaces of few dimensions, this is
 # the usual case (ibid., 2017, section 2.2).
 
@@ -142,14 +142,15 @@ fig.savefig("09_optimal_discriminator.png")
 # %% [markdown]
 # ![the best D and two trained ones, their losses, the JSD over the distance](09_optimal_discriminator.png)
 #
-# Left: both trained D lie on $D^*$ where there are samples. To the right of $x = 4$ there is none of either kind.
-# There the densities still have a ratio, and $D^*$ rises to 1 because $p$ has the heavier tail; the linear D finds this
-# from its form, the network cannot know it. Middle: both losses fall to $\log 4 - 2\,\mathrm{JSD}$; the grey line is
-# $\log 4$, guessing. Right: the JSD over the distance. The narrower the distributions are, the sooner it is constant.
+# Left: both trained D lie on $D^\ast$ where there are samples. To the right of $x = 4$ there is none of either kind.
+# There the densities still have a ratio, and $D^\ast$ rises to 1 because $p$ has the heavier tail; the linear D finds
+# this from its form, the network cannot know it. Middle: both losses fall to $\log 4 - 2\,\mathrm{JSD}$; the grey line
+# is $\log 4$, guessing. Right: the JSD over the distance. The narrower the distributions are, the sooner it is
+# constant.
 #
 # **Reference.** The loss of both D is the one from quadrature to three digits, and the weights of the linear D are
-# those of $\ell^*$ to about one percent; what is left is the finite number of quantiles. For distributions that do not
-# overlap the loss tends to 0 and the estimate to $\log 2$, at both distances.
+# those of $\ell^\ast$ to about one percent; what is left is the finite number of quantiles. For distributions that do
+# not overlap the loss tends to 0 and the estimate to $\log 2$, at both distances.
 #
 # ## Exercises
 # 1. With label smoothing, `losses.get("non_saturating", 0.25)`, real samples get the target ¾ instead of 1. Which D is

@@ -26,20 +26,22 @@
 # so the losses differ in how they weight the samples: the ratio of the weights is $(1 - D)/D$. The minimum of both over
 # a single logit is the same, $\ell \to \infty$; over a distribution they differ.
 #
-# **What the saturating loss minimises.** With the best $D^* = p/(p+q)$ (chapter 9), $V(D^*) = 2\,\mathrm{JSD} - \log
-# 4$. The derivative of a maximum with respect to $\theta$ is the partial derivative at fixed D, because $\partial
-# V/\partial D = 0$ there. Only the second term of $V$ depends on G, and it is $L_{\text{sat}}$. Hence $\nabla_\theta
-# L_{\text{sat}} = \nabla_\theta\, 2\,\mathrm{JSD}(p, q_\theta)$.
+# **What the saturating loss minimises.** With the best $D^\ast = p/(p+q)$ (chapter 9),
+# $V(D^\ast) = 2\,\mathrm{JSD} - \log 4$. The derivative of a maximum with respect to $\theta$ is the partial derivative
+# at fixed D, because $\partial V/\partial D = 0$ there. Only the second term of $V$ depends on G, and it is
+# $L_{\text{sat}}$. Hence $\nabla_\theta L_{\text{sat}} = \nabla_\theta\, 2\,\mathrm{JSD}(p, q_\theta)$.
 #
-# **What the non-saturating loss minimises** (Arjovsky & Bottou 2017, Theorem 2.5). As $(1 - D^*)/D^* = q/p$,
+# **What the non-saturating loss minimises** (Arjovsky & Bottou 2017, Theorem 2.5). As $(1 - D^\ast)/D^\ast = q/p$,
 #
-# $$ -\log D^* = \log\frac{q}{p} - \log(1 - D^*) . $$
+# $$ -\log D^\ast = \log\frac{q}{p} - \log(1 - D^\ast) . $$
 #
 # Take the expectation over $q_\theta$ and its gradient with D, hence $q$ inside the logarithms, held fixed. The first
-# term gives $\nabla_\theta \mathrm{KL}(q_\theta\|p)$, since the part left out, $\mathbb E_q[\nabla_\theta\log
-# q_\theta]$, is $\nabla_\theta \int q_\theta = 0$. The second gives $-\nabla_\theta L_{\text{sat}}$. Together
+# term gives $\nabla_\theta \mathrm{KL}(q_\theta\Vert p)$, since the part left out,
+# $\mathbb E_q[\nabla_\theta\log q_\theta]$, is $\nabla_\theta \int q_\theta = 0$. The second gives
+# $-\nabla_\theta L_{\text{sat}}$. Together
 #
-# $$ \nabla_\theta L_{\text{ns}} = \nabla_\theta\big[\mathrm{KL}(q_\theta\|p) - 2\,\mathrm{JSD}(p, q_\theta)\big] . $$
+# $$ \nabla_\theta L_{\text{ns}}
+#    = \nabla_\theta\big[\mathrm{KL}(q_\theta\Vert p) - 2\,\mathrm{JSD}(p, q_\theta)\big] . $$
 
 # %%
 from statistics import NormalDist
@@ -60,9 +62,9 @@ for d in (0.01, 0.1, 0.5, 0.9):
 # %% [markdown]
 # At $D(G(z)) = 0.01$ the non-saturating gradient is 99 times larger.
 #
-# **A game where all is known.** The data is $p = N(0, 1)$ and $G(z) = z + \theta$ with $z \sim N(0, 1)$, so $q =
-# N(\theta, 1)$. The best logit is $\ell^* = \log p - \log q = -\theta x + \theta^2/2$: a `Dense(1, 1)`.
-# $\mathrm{KL}(q\|p) = \theta^2/2$. Below the library's losses and backward passes give $\partial L/\partial\theta$;
+# **A game where all is known.** The data is $p = N(0, 1)$ and $G(z) = z + \theta$ with $z \sim N(0, 1)$, so
+# $q = N(\theta, 1)$. The best logit is $\ell^\ast = \log p - \log q = -\theta x + \theta^2/2$: a `Dense(1, 1)`.
+# $\mathrm{KL}(q\Vert p) = \theta^2/2$. Below the library's losses and backward passes give $\partial L/\partial\theta$;
 # beside it stand differences of the divergences, which come from quadrature and know nothing of G and D.
 
 # %%
@@ -109,13 +111,14 @@ for theta in (0.5, 1.0, 2.0, 4.0, 8.0):
 
 # %% [markdown]
 # The gradient of the saturating loss is largest between $\theta = 1$ and $\theta = 2$ and then vanishes, as the JSD
-# becomes constant. The other one tends to $\theta$: far away it is the gradient of $\mathrm{KL}(q\|p)$. Their sum is
-# $\theta$ everywhere, as $-D - (1 - D) = -1$.
+# becomes constant. The other one tends to $\theta$: far away it is the gradient of $\mathrm{KL}(q\Vert p)$. Their sum
+# is $\theta$ everywhere, as $-D - (1 - D) = -1$.
 #
 # ## The price
-# $\mathrm{KL}(q\|p)$ is large where G puts samples without data, and hardly rises where data is missed. The term
-# $-2\,\mathrm{JSD}$ even rewards a difference. So let the data have two modes, $p = \frac12 N(-1.5, \frac14) +
-# \frac12 N(1.5, \frac14)$, and compare a $q$ that is one of them with a $q$ of the same mean and variance as $p$:
+# $\mathrm{KL}(q\Vert p)$ is large where G puts samples without data, and hardly rises where data is missed. The term
+# $-2\,\mathrm{JSD}$ even rewards a difference. So let the data have two modes,
+# $p = \frac12 N(-1.5, \frac14) + \frac12 N(1.5, \frac14)$, and compare a $q$ that is one of them with a $q$ of the same
+# mean and variance as $p$:
 
 # %%
 two_modes = (normal(-1.5, 0.5) + normal(1.5, 0.5)) / 2
@@ -157,7 +160,7 @@ fig.savefig("10_saturating.png")
 #
 # ## Exercises
 # 1. For which $\theta$ is the saturating gradient largest? Find it with `gradients` to two digits.
-# 2. Add noise $N(0, s^2)$ to all that D sees, as `GAN(noise_std=s)` does. Derive $\ell^*$ for the noisy densities and
-#    show that the saturating gradient at a large θ becomes larger. What does G lose?
+# 2. Add noise $N(0, s^2)$ to all that D sees, as `GAN(noise_std=s)` does. Derive $\ell^\ast$ for the noisy densities
+#    and show that the saturating gradient at a large θ becomes larger. What does G lose?
 # 3. Plot $\mathrm{KL} - 2\,\mathrm{JSD}$ of $q = N(0, s^2)$ and the two modes over $s$, and of $q = N(\mu, \frac14)$
 #    over $\mu$. Which minima does the non-saturating loss have, and which of them are global?

@@ -154,11 +154,13 @@ for y, title, values, back in [(4.3, "D's step, real", real, back_real), (
             ax.add_patch(Rectangle((2.2 * i + 0.1, y - 0.5), 1.5, 1, fill=False, edgecolor="#999999"))
             ax.text(2.2 * i + 0.2, y + 0.57, "$\\ell$" if name == "l" else f"${name}$", fontsize=11)
             ax.text(2.2 * i + 0.85, y + 0.06, numbers(values[name]), va="bottom", **text)
-            ax.text(2.2 * i + 0.85, y - 0.06, numbers(seen[name]) if name in seen else "", va="top", color=orange, **text)
+            if name in seen:
+                ax.text(2.2 * i + 0.85, y - 0.06, numbers(seen[name]), va="top", color=orange, **text)
         if name in maps and (i > 1 or "z" in values):
             ax.annotate("", (2.2 * i + 0.08, y + 0.1), (2.2 * i - 0.58, y + 0.1), arrowprops={"arrowstyle": "->"})
             ax.text(2.2 * i - 0.25, y + 0.2, maps[name][0], ha="center", fontsize=9)
-            ax.text(2.2 * i - 0.25, y - 0.2, maps[name][1] if name in kept else "", ha="center", fontsize=9, color=orange)
+            if name in kept:
+                ax.text(2.2 * i - 0.25, y - 0.2, maps[name][1], ha="center", fontsize=9, color=orange)
 fig.savefig("11_one_step.svg", metadata={"Date": None})
 
 # %% [markdown]

@@ -5,9 +5,9 @@
 # by the generator G and down by the discriminator D. The number explains where an objective stops teaching, which best
 # D it has, and what it needs besides.
 #
-# **One number.** Let $f$ be the logit of a fake sample. By the chain rule all gradients of G pass through $\partial
-# L_G/\partial f$ of each sample; everything else, $\nabla_x D$ and $\partial G/\partial\theta$, is the same for every
-# objective. Call
+# **One number.** Let $f$ be the logit of a fake sample. By the chain rule all gradients of G pass through
+# $\partial L_G/\partial f$ of each sample; everything else, $\nabla_x D$ and $\partial G/\partial\theta$, is the same
+# for every objective. Call
 #
 # $$ F_G = -\frac{\partial L_G}{\partial f}, \qquad F_D = \frac{\partial L_D}{\partial f} $$
 #
@@ -25,16 +25,16 @@
 #
 # For one pair of samples `relativistic_average` is twice the relativistic one; it is left out of table and picture.
 #
-# **The best D.** Where the densities of data and generator are $p$ and $q$, D minimises $p\,L_D^{real}(\ell) +
-# q\,L_D^{fake}(\ell)$ over the logit $\ell$ at this point. Setting the derivative to zero:
+# **The best D.** Where the densities of data and generator are $p$ and $q$, D minimises
+# $p\,L_D^{real}(\ell) + q\,L_D^{fake}(\ell)$ over the logit $\ell$ at this point. Setting the derivative to zero:
 #
-# * cross-entropy (minimax, non_saturating): $p\,(\sigma - 1) + q\,\sigma = 0$, so $\ell^* = \log(p/q)$;
-# * least squares: $p\,(\ell - 1) + q\,\ell = 0$, so $\ell^* = p/(p + q)$, the probability itself;
-# * hinge: between $-1$ and $1$ the slope is $q - p$, so $\ell^* = 1$ if $p > q$ and $-1$ if $p < q$;
+# * cross-entropy (minimax, non_saturating): $p\,(\sigma - 1) + q\,\sigma = 0$, so $\ell^\ast = \log(p/q)$;
+# * least squares: $p\,(\ell - 1) + q\,\ell = 0$, so $\ell^\ast = p/(p + q)$, the probability itself;
+# * hinge: between $-1$ and $1$ the slope is $q - p$, so $\ell^\ast = 1$ if $p > q$ and $-1$ if $p < q$;
 # * Wasserstein: the slope is $q - p$ everywhere, so there is no minimum: D has to be bounded by other means (chapter
 #   16);
 # * relativistic: D sees a pair, of which one is real. The odds that it is the first are $\frac{p(x)q(y)}{q(x)p(y)}$,
-#   and cross-entropy of $\ell(x) - \ell(y)$ finds their logarithm: $\ell^* = \log(p/q)$ plus any constant.
+#   and cross-entropy of $\ell(x) - \ell(y)$ finds their logarithm: $\ell^\ast = \log(p/q)$ plus any constant.
 
 # %%
 import numpy as np
@@ -77,10 +77,10 @@ for name in NAMES:
 print(f"log 3 = {np.log(3):.3f}")
 
 # %% [markdown]
-# **The relativistic best D.** It depends on pairs, so take a world of two points, A and B, with $p = (\frac34,
-# \frac14)$ and $q = (\frac14, \frac34)$. All 16 pairs of four real samples (A, A, A, B) and four fakes (A, B, B, B)
-# have these frequencies. At the logits $\log(p/q)$ the gradients in both logits must vanish, and also if a constant is
-# added.
+# **The relativistic best D.** It depends on pairs, so take a world of two points, A and B, with
+# $p = (\frac34, \frac14)$ and $q = (\frac14, \frac34)$. All 16 pairs of four real samples (A, A, A, B) and four fakes
+# (A, B, B, B) have these frequencies. At the logits $\log(p/q)$ the gradients in both logits must vanish, and also if a
+# constant is added.
 
 # %%
 def gradient_in_both_logits(logits):
@@ -89,7 +89,8 @@ def gradient_in_both_logits(logits):
     return [float(d_real[real == k].sum() + d_fake[fake == k].sum()) for k in (0, 1)]
 
 
-for name, logits in {"log p/q": np.log([3, 1 / 3]), "plus 5": np.log([3, 1 / 3]) + 5, "half": np.log([3, 1 / 3]) / 2}.items():
+best = np.log([3, 1 / 3])
+for name, logits in {"log p/q": best, "plus 5": best + 5, "half": best / 2}.items():
     print(f"{name:8}", [round(g, 6) + 0 for g in gradient_in_both_logits(logits)])
 
 # %%

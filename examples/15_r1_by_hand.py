@@ -95,7 +95,8 @@ one = Sequential([Dense(2, 2, bias=False), Tanh(), Dense(2, 1, bias=False)], dty
 one.params["0.W"], one.params["2.W"] = V.T, w[:, None]      # the library's x are rows: x Vᵀ
 error = lambda a, b: abs(a - b).max() / abs(b).max()
 value, v, dtx, grads = r1_by_streams(one, x1[None])
-print(f"φ = {value:.4f}; the streams give the same dV, to 1e-14:", bool(error(grads["0.W"].T, first + second) < 1e-14))
+same = bool(error(grads["0.W"].T, first + second) < 1e-14)
+print(f"φ = {value:.4f}; the streams give the same dV, to 1e-14: {same}")
 
 
 def by_differences(D, x):
@@ -114,7 +115,7 @@ def by_differences(D, x):
 
 reference = by_differences(one, x1[None])[:4].reshape(2, 2).T
 print(f"dV by differences agrees to 1e-9: {bool(error(first + second, reference) < 1e-9)}")
-print(f"error of the first term alone: {error(first, reference):.0%}, of the second alone: {error(second, reference):.0%}")
+print(f"error of the first term alone: {error(first, reference):.0%}, of the second: {error(second, reference):.0%}")
 
 # %% [markdown]
 # Both terms matter. A penalty without the second one is a mistake that no error message reports: $\varphi$ itself is
@@ -168,12 +169,12 @@ fig.savefig("15_r1_by_hand.svg", metadata={"Date": None})
 # ![the two streams and reverse mode through them](15_r1_by_hand.svg)
 #
 # Blue: forward, values above and tangents below. Orange: reverse mode, `jvp_backward`, with the gradient of $T$ beside
-# each node. It enters the first stream only where $\phi'(a)$ couples the two, with the factor $\phi''$. A piecewise linear
-# $\phi$, such as LeakyReLU, has $\phi'' = 0$: then the second term vanishes.
+# each node. It enters the first stream only where $\phi'(a)$ couples the two, with the factor $\phi''$. A piecewise
+# linear $\phi$, such as LeakyReLU, has $\phi'' = 0$: then the second term vanishes.
 #
 # ## Exercises
 # 1. Why is the gradient of the last bias exactly 0? Show that of `0.b` is not, for $\phi$ with $\phi'' \ne 0$.
-# 2. Replace R1 by the one-centred penalty $\lambda\,(\lVert v\rVert - 1)^2$ of WGAN-GP. Which of the four steps changes?
-#    Derive $u$, change `r1_by_streams`, and compare with `penalties.wgan_gp` for `x_real` = `x_fake`.
+# 2. Replace R1 by the one-centred penalty $\lambda\,(\lVert v\rVert - 1)^2$ of WGAN-GP. Which of the four steps
+#    changes? Derive $u$, change `r1_by_streams`, and compare with `penalties.wgan_gp` for `x_real` = `x_fake`.
 # 3. Count multiplications: how many backward passes does R1 cost in this way, and how many would the matrix of all
 #    mixed derivatives $\partial^2 D/\partial x\,\partial\theta$ cost?
