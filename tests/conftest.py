@@ -52,7 +52,11 @@ def few_digits(monkeypatch):
 def no_curves(monkeypatch):
     """losses.png of a run holds its log as JSON. Drawing it takes longer than a short run; test_plots looks at it."""
     from tinygan.run import plots
-    monkeypatch.setattr(plots, "curves", lambda log, path: path.write_text(json.dumps(log)))
+
+    def curves(log, path):
+        with plots.atomic(path, "w") as file:
+            json.dump(log, file)
+    monkeypatch.setattr(plots, "curves", curves)
 
 
 @pytest.fixture

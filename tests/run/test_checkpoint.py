@@ -329,12 +329,12 @@ def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch, capsys, fai
 
     def full(descriptor):
         raise OSError(failure, os.strerror(failure))
-    monkeypatch.setattr(os, "fsync", full)
-    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and os.strerror(failure) in err
     assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before      # and nothing half-written
-    monkeypatch.undo()
     assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 0
 
 
