@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan import gradcheck
-from tinygan.gradcheck import point, suite
+from tinygan.gradcheck import compare, point, suite
 
 # Each rule once: networks inside Parallel have the rules of their layers, large kernels those of small ones.
 CASES = [case for case in suite.LAYERS if case[0].params.vector.size <= 60
@@ -13,11 +13,12 @@ IDS = [f"{layer!r}{'' if train else ' eval'}" for layer, _, train in CASES]
 x_of = lambda shape, seed=0: np.random.default_rng(seed).standard_normal(shape)
 
 
-def caught(layer, shape, *quantities, train=True):
+def caught(layer, shape, *quantities, train=True, check=gradcheck.check_layer, limit=24):
     """The check of this wrong layer fails, and names (one of) the quantities that are wrong."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(point, "SEARCH", 12)      # which element is wrong does not matter here
-        report = gradcheck.check_layer(layer, x_of(shape), train=train, limit=24, directions=2)
+        for module in (point, compare):         # which element is wrong does not matter here
+            patch.setattr(module, "SEARCH", 4)
+        report = check(layer, x_of(shape), train=train, limit=limit, directions=2)
     assert not report.ok
     with pytest.raises(gradcheck.GradientError):
         report.raise_if_wrong()
