@@ -53,7 +53,7 @@ def r1_by_streams(D, x):
     v = D.backward(np.ones_like(l), cache)                              # 2
     u = gamma / len(x) * v
     _, tcache = D.jvp(u, cache)                                         # 3
-    _, dtx = D.jvp_backward(0 * l, np.ones_like(l), cache, tcache, grads)   # 4
+    _, dtx = D.jvp_backward(0 * l, np.ones_like(l), cache, tcache, grads) # 4
     return gamma / 2 * (v**2).sum() / len(x), v, dtx, grads
 
 

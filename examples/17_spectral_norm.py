@@ -13,7 +13,8 @@
 # **Power iteration.** Let $W = \sum_k \sigma_k v_k u_k^T$ be the singular value decomposition. Then
 # $W^T W = \sum_k \sigma_k^2 u_k u_k^T$. One iteration,
 #
-# $$ v \leftarrow \frac{Wu}{\lVert Wu\rVert}, \qquad u \leftarrow \frac{W^T v}{\lVert W^T v\rVert}, \qquad \sigma = v^T W u , $$
+# $$ v \leftarrow \frac{Wu}{\lVert Wu\rVert}, \qquad u \leftarrow \frac{W^T v}{\lVert W^T v\rVert},
+#    \qquad \sigma = v^T W u , $$
 #
 # multiplies the component of $u$ along $u_k$ by $\sigma_k^2$, so the tangent of the angle between $u$ and $u_1$ shrinks
 # by $(\sigma_2/\sigma_1)^2$. During training $W$ changes little in a step, and one iteration for each step is enough.
