@@ -145,8 +145,8 @@ print(f"√2·exp(−0.134·40) = {2**0.5 * np.exp((-1 + 0.75**0.5) * 40):.1e}")
 # Grey arrows: the direction of descent. Blue: the trajectory from (1, 1). Orange: the equilibrium. Alternating steps
 # (D moves first, then G sees the new D) keep the distance, which simultaneous steps increase; neither converges.
 #
-# **Reference.** If all of the start lay along the slow direction, R1 + R2 at γ = 1 would end at the distance of the last
-# line, $\sqrt2\, e^{(-1+\sqrt{3/4})\,t}$ at $t = 400 \cdot 0.1$. The measured distance is of this size.
+# **Reference.** If all of the start lay along the slow direction, R1 + R2 at γ = 1 would end at the distance of the
+# last line, $\sqrt2\, e^{(-1+\sqrt{3/4})\,t}$ at $t = 400 \cdot 0.1$. The measured distance is of this size.
 #
 # ## Exercises
 # 1. Derive the eigenvalues of WGAN's Jacobian, and say why its picture turns faster than that of the plain GAN.

@@ -73,7 +73,8 @@ print(f"φ = {value:.4f}, v = {v.tolist()}, dw = {grads['0.W'].ravel().tolist()}
 #
 # $$ \frac{\partial T}{\partial w} = \dot h, \qquad \frac{\partial T}{\partial\dot a} = w\odot\phi'(a) =: p, \qquad
 #    \frac{\partial T}{\partial a} = w\odot\phi''(a)\odot\dot a =: q , $$
-# $$ \frac{\partial T}{\partial V} = p\,u^T + q\,x^T , \qquad \frac{\partial T}{\partial u} = V^T p = \nabla_x D = v . $$
+# $$ \frac{\partial T}{\partial V} = p\,u^T + q\,x^T , \qquad
+#    \frac{\partial T}{\partial u} = V^T p = \nabla_x D = v . $$
 #
 # $V$ stands in both streams, so its gradient has two terms. The first is what a backward pass with the tangents in
 # place of the values would give; the second comes from the curvature $\phi'' = -2\tanh\,(1 - \tanh^2)$. With the

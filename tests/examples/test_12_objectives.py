@@ -1,4 +1,4 @@
-"""Objectives: forces on a fake sample's logit f beside a real one's r, and the best logits, as the chapter states them."""
+"""Objectives: forces on a fake sample's logit f beside a real one's r, and the best logits, as in the chapter."""
 
 import numpy as np
 import pytest

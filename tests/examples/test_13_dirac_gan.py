@@ -36,7 +36,7 @@ def test_trajectories(dirac):
     assert 0.8 * start < end["GAN, alternating"] < 1.2 * start
     assert 0.8 * start < end["WGAN, alternating"] < 1.2 * start
     assert end["R1, γ = 1"] < 1e-5
-    assert 1e-3 < end["R1 + R2, γ = 1"] < 0.02       # over-damped: its slow eigenvalue −0.134 takes e^(−0.134·40) = 0.005
+    assert 1e-3 < end["R1 + R2, γ = 1"] < 0.02      # over-damped: its slow eigenvalue −0.134; e^(−0.134·40) = 0.005
 
 
 def test_the_layer(dirac):

@@ -41,7 +41,7 @@ def test_the_page_has_the_text_and_the_code_of_the_script(stem):
     text, at = squeezed(page(stem)[0]), 0
     for _, cell in cells((EXAMPLES / f"{stem}.py").read_text(encoding="utf-8")):
         found = text.find(squeezed(cell), at)
-        assert found >= 0, f"examples/{stem}.md is stale: run python examples/build.py {stem[:2]}. Not found: {cell[:200]}"
+        assert found >= 0, f"examples/{stem}.md is stale: run python examples/build.py {stem[:2]}; missing: {cell[:99]}"
         at = found
 
 
@@ -69,7 +69,7 @@ def compare(found, expected, tolerance=0.0):
 
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_the_prose_states_only_numbers_that_the_chapter_prints_or_cites(stem):
-    """Decimals in the text stand in the code or in the output, or in a paragraph that cites a publication by its year."""
+    """Decimals in the text stand in the code, in the output, or in a paragraph that cites a publication by its year."""
     script, (_, code, output) = (EXAMPLES / f"{stem}.py").read_text(encoding="utf-8"), page(stem)
     known = set(re.findall(r"\d+\.\d+", code + output))
     for is_code, cell in cells(script):
