@@ -22,9 +22,24 @@ def digits(images, real, net=None):
     net: a classifier in the place of the bundled one. Raises DataError for fewer than 100 of either, whose feature
     covariances would mean nothing.
     """
-    if min(len(images), len(real)) < 100:
-        raise DataError(f"expected at least 100 digits on both sides, got {len(images)} and {len(real)}; draw more")
-    (x, p), (y, q) = classifier.predict(images, net), classifier.predict(real, net)
+    return digits_against(real, net)(images)
+
+
+def digits_against(real, net=None):
+    """The function images -> digits(images, real, net), for several sets of images: `real` is classified once."""
+    found = []
+
+    def measure(images):
+        if min(len(images), len(real)) < 100:
+            raise DataError(f"expected at least 100 digits on both sides, got {len(images)} and {len(real)}; draw more")
+        x, p = classifier.predict(images, net)
+        found[:] = found or [classifier.predict(real, net)]
+        return _compare(images, real, x, p, *found[0])
+    return measure
+
+
+def _compare(images, real, x, p, y, q):
+    """The metrics from features x, y and probabilities p, q."""
     shares = [np.bincount(probability.argmax(1), minlength=10) / len(probability) for probability in (p, q)]
     precision, recall = precision_recall(x, y)
     flat = lambda a: a.reshape(len(a), -1)

@@ -94,7 +94,8 @@ def evaluate(folder, n=2500, seed=0, held_out=None):
     else:
         order = rng.permutation(len(real))
         training, unseen = real[order[:len(order) // 2]], real[order[len(order) // 2:]][:n]
-    found = metrics.digits(samples, training), metrics.digits(unseen, training)
+    measure = metrics.digits_against(training)
+    found = measure(samples), measure(unseen)
     if config.data not in ("mnist5k", "mnist") and not config.data.startswith("idx:"):
         for values in found:
             del values["classes"], values["total_variation"]
