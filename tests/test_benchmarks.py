@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kernels import emulator
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(FOLDER))     # as when one of them is run: they import each other
 
@@ -111,6 +113,7 @@ def test_a_point_that_fails_is_recorded_and_passed_over(tmp_path, monkeypatch):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
 def test_first_checks_of_a_gpu_on_the_emulated_one(tmp_path):
     """Each check writes its line; one that fails is recorded, and the others run."""
+    emulator.folder()       # so that each kernel is compiled once for all the processes
     smoke, out = FOLDER / "gpu_smoke.py", tmp_path / "smoke.jsonl"
     done = subprocess.run([sys.executable, smoke, out, "emulated", "products", "convolutions", "reference", "steps",
                            "nothing"], capture_output=True, text=True, cwd=FOLDER.parent,

@@ -57,11 +57,11 @@ def test_every_parameter_against_differences(name, build):
             finally:
                 theta[i] = origin
         return f
-    tried = np.random.default_rng(0).permutation(theta.size)[:60]
+    tried = np.random.default_rng(0).permutation(theta.size)[:30]
     numerical = np.array([gradcheck.derivative(moved(i))[0] for i in tried])
     scale = max(abs(grads.vector).max(), 1e-3)
     assert abs(grads.vector[tried] - numerical).max() <= 1e-8 * scale
-    assert np.count_nonzero(numerical) > 20
+    assert np.count_nonzero(numerical) > 10
     # Along a direction in all parameters at once.
     r = np.sign(grads.vector) * np.random.default_rng(1).uniform(0.5, 1.5, theta.size) / theta.size**0.5
     origin = theta.copy()

@@ -12,8 +12,10 @@ that a captured step, replayed, does what the step does.
 """
 
 import ctypes
+import hashlib
 import importlib.util
 import itertools
+import os
 import re
 import shutil
 import subprocess
@@ -48,19 +50,30 @@ static inline float4 make_float4(float x, float y, float z, float w) { return {x
 KERNEL = re.compile(r"^KERNEL (\w+)\(([^)]*)\)", re.MULTILINE)
 
 
+FOLDER = "TINYGAN_EMULATED"     # environment variable: where this process and those that it starts keep what g++ made
+
+
 @lru_cache(maxsize=None)
-def _folder():
-    return tempfile.TemporaryDirectory()
+def folder():
+    """The folder of shared libraries; a process that made it removes it at its end."""
+    if FOLDER not in os.environ:
+        made = tempfile.TemporaryDirectory()
+        os.environ[FOLDER] = made.name
+        return made, Path(made.name)
+    return None, Path(os.environ[FOLDER])
 
 
 @lru_cache(maxsize=None)
 def compiled(source, *options):
     """The shared library of this C++ source."""
-    path = Path(_folder().name)
-    path = path / f"{len(list(path.iterdir()))}.so"
-    done = subprocess.run(["g++", "-x", "c++", "-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Werror", "-shared",
-                           "-fPIC", *options, "-", "-o", path], input=source.encode(), capture_output=True)
-    assert not done.returncode, done.stderr.decode()
+    path = folder()[1] / f"{hashlib.sha256(repr((source, options)).encode()).hexdigest()}.so"
+    if not path.exists():
+        part = path.with_suffix(f".{os.getpid()}")
+        done = subprocess.run(["g++", "-x", "c++", "-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Werror",
+                               "-shared", "-fPIC", *options, "-", "-o", part], input=source.encode(),
+                              capture_output=True)
+        assert not done.returncode, done.stderr.decode()
+        part.replace(path)
     return ctypes.CDLL(str(path))
 
 

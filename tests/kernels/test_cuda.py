@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import emulator
@@ -148,6 +148,7 @@ def test_adam_over_steps(device, rng):
 
 
 @here
+@settings(max_examples=20)      # each with a kernel of its own to compile
 @given(st.data())
 def test_convolutions_of_any_geometry(data):
     pick = lambda low, high: data.draw(st.integers(low, high))
