@@ -1,5 +1,6 @@
 """What all tests share: the backends that are present, and hypothesis without a clock."""
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np   # noqa: E402
 import pytest   # noqa: E402
 
 import strict   # noqa: E402
-from tinygan import backend   # noqa: E402
+from tinygan import backend, data   # noqa: E402
 
 backend.register("strict", strict)
 
@@ -38,6 +39,24 @@ def xb(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """Of the bundled digits there is only each tenth: 500, 50 of each class."""
+    images, labels = data.load("mnist5k")
+    monkeypatch.setattr(data, "mnist5k", lambda: (images[::10].copy(), labels[::10].copy()))
+
+
+@pytest.fixture
+def no_curves(monkeypatch):
+    """losses.png of a run holds its log as JSON. Drawing it takes longer than a short run; test_plots looks at it."""
+    from tinygan.run import plots
+
+    def curves(log, path):
+        with plots.atomic(path, "w") as file:
+            json.dump(log, file)
+    monkeypatch.setattr(plots, "curves", curves)
 
 
 @pytest.fixture

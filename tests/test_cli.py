@@ -11,6 +11,7 @@ from tinygan import backend, run
 from tinygan.run import report
 from write_idx import write_idx
 
+pytestmark = pytest.mark.usefixtures("no_curves")
 FAST = ["--model", "mlp", "--width", "0.1", "--batch", "50", "--no-report", "--quiet"]
 
 

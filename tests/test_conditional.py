@@ -93,9 +93,10 @@ def test_batches_bring_their_labels():
         data.Batches(images, 7, 0, labels[:9])
 
 
-def test_a_conditional_run_from_the_command_line(tmp_path, capsys):
+def test_a_conditional_run_from_the_command_line(tmp_path, few_digits, no_curves, capsys):
     options = ["--model", "mlp", "--width", "0.1", "--batch", "50", "--steps", "8", "--quiet", "--conditional"]
-    assert cli.main(["train", *options, "--out", str(tmp_path / "r")]) == 0
+    assert cli.main(["train", *options, "--no-report", "--out", str(tmp_path / "r")]) == 0
+    assert cli.main(["report", str(tmp_path / "r"), "-n", "100"]) == 0      # train's own has 1,000 samples
     assert run.read_config(tmp_path / "r/config.json")[0]["classes"] == 10
     assert (tmp_path / "r/report.html").stat().st_size > 1000
     seven = run.sample(tmp_path / "r", 12, 0, label=7)
@@ -109,7 +110,7 @@ def test_a_conditional_run_from_the_command_line(tmp_path, capsys):
         assert words in capsys.readouterr().err
 
 
-def test_a_conditional_run_resumes(tmp_path):
+def test_a_conditional_run_resumes(tmp_path, no_curves):
     options = dict(model="mlp", width=0.1, batch=50, steps=6, conditional=True)
     run.train(tmp_path / "whole", quiet=True, **options)
     r = run.Run(run.Config(**options))

@@ -19,7 +19,7 @@ WORDS = [["step 100: loss"], ["RMSNorm(): ok", "second dgamma", "loss of D"], ["
 
 
 @pytest.mark.parametrize("code, words", [*zip(CODE, WORDS)], ids=range(len(CODE)))
-def test_its_python_runs(code, words, capsys, tmp_path, monkeypatch):
+def test_its_python_runs(code, words, few_digits, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
     out = capsys.readouterr().out

@@ -22,7 +22,33 @@ from tinygan.run import Config, checkpoint, training
 EVERYTHING = dict(model="dcgan", width=0.05, batch=20, steps=24, loss="relativistic", penalty="r1+r2", gamma="1:0.1",
                   average=0.9, spectral=True, noise_std="0.1:0", schedule="cosine", augment="translation", k=2)
 PLAIN = dict(model="mlp", width=0.05, batch=50, steps=30)
+pytestmark = pytest.mark.usefixtures("small_pictures", "no_curves")
 SAME = ("log.csv", "samples.png", "losses.png", "progress.gif")
+
+
+@pytest.fixture
+def small_pictures(monkeypatch):
+    """9 samples, drawn at most 8 times: most stops lie between two pictures."""
+    monkeypatch.setattr(training, "IMAGES", 9)
+    monkeypatch.setattr(training, "FRAMES", 8)
+
+
+@pytest.fixture(scope="module")
+def finished_runs(tmp_path_factory):
+    return {}, tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture
+def whole(finished_runs, small_pictures, no_curves):
+    """A function: options -> the folder of an uninterrupted run with them, made once and only read."""
+    made, folder = finished_runs
+
+    def run_with(options):
+        key = json.dumps(options, sort_keys=True)
+        if key not in made:
+            made[key] = run.train(folder / str(len(made)), quiet=True, **options)
+        return made[key]
+    return run_with
 
 
 def weights(folder):
@@ -56,20 +82,19 @@ def start(options, folder, stop):
 
 @pytest.mark.parametrize("options, stop", [(EVERYTHING, 1), (EVERYTHING, 7), (EVERYTHING, 23), (PLAIN, 7),
                                            (PLAIN, 0), (dict(data="ring", steps=12, average=0.9), 5)])
-def test_resumed_is_the_same_to_the_bit(tmp_path, options, stop):
-    run.train(tmp_path / "whole", quiet=True, **options)
+def test_resumed_is_the_same_to_the_bit(tmp_path, whole, options, stop):
     start(options, tmp_path / "parts", stop)
     again = run.resume(tmp_path / "parts", quiet=True)
     assert again.gan.steps == options["steps"]
-    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert_same_run(whole(options), tmp_path / "parts")
     for name in (*SAME, "weights.npz"):                                     # as if killed after its last checkpoint
         (tmp_path / "parts" / name).unlink()
     run.resume(tmp_path / "parts", quiet=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert_same_run(whole(options), tmp_path / "parts")
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("options", [dict(EVERYTHING, steps=6, width=0.02), dict(PLAIN, steps=6)])
+@pytest.mark.parametrize("options", [dict(EVERYTHING, steps=6, width=0.02, batch=8), dict(PLAIN, steps=6, batch=20)])
 def test_on_a_device_too_and_captured(tmp_path, options, device):
     """The same seed, the same bits: again, resumed, and with the step as a graph."""
     options = dict(options, backend=device)
@@ -114,7 +139,7 @@ def test_fifty_kills(tmp_path):
 
 
 def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
-    options = ["--model", "mlp", "--width", "0.05", "--batch", "50", "--steps", "1500", "--quiet", "--no-report"]
+    options = ["--model", "mlp", "--width", "0.05", "--batch", "50", "--steps", "500", "--quiet", "--no-report"]
     command = [sys.executable, "-m", "tinygan", "train"]
     process = subprocess.Popen([*command, *options, "--out", str(tmp_path / "r")], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "r/checkpoint.npz").exists():
@@ -124,7 +149,7 @@ def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "--resume" in err
     steps = checkpoint.load_state(tmp_path / "r/checkpoint.npz")[1]["steps"]
-    assert 0 < steps < 1500
+    assert 0 < steps < 500
     # Each in a process of its own: OpenBLAS shares products out otherwise once a process has forked, as this one has.
     for rest in (["--resume", str(tmp_path / "r"), "--quiet", "--no-report"],
                  [*options, "--out", str(tmp_path / "whole")]):
@@ -134,7 +159,9 @@ def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    return run.train(tmp_path_factory.mktemp("run") / "r", quiet=True, **dict(PLAIN, steps=3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "IMAGES", 9)
+        return run.train(tmp_path_factory.mktemp("run") / "r", quiet=True, **dict(PLAIN, steps=3))
 
 
 def test_a_thousand_changed_bytes_and_truncations(finished, tmp_path):
@@ -162,25 +189,24 @@ def test_a_thousand_changed_bytes_and_truncations(finished, tmp_path):
     assert refused > 900
 
 
-def test_saving_by_the_clock_changes_nothing(tmp_path, monkeypatch):
-    run.train(tmp_path / "whole", quiet=True, **PLAIN)
+def test_saving_by_the_clock_changes_nothing(tmp_path, whole, monkeypatch):
+    expected = weights(whole(PLAIN))
     monkeypatch.setattr(training, "SAVE_EVERY", 0)
     monkeypatch.setattr(training, "FRAMES", 2)
     run.train(tmp_path / "often", quiet=True, **PLAIN)
-    ours, theirs = weights(tmp_path / "whole"), weights(tmp_path / "often")
+    ours, theirs = expected, weights(tmp_path / "often")
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name])
     assert checkpoint.load_state(checkpoint.previous(tmp_path / "often/checkpoint.npz"))[1]["steps"] in (29, 30)
 
 
-def test_it_falls_back_to_the_one_before_and_says_so(tmp_path, capsys):
-    run.train(tmp_path / "whole", quiet=True, **PLAIN)
+def test_it_falls_back_to_the_one_before_and_says_so(tmp_path, whole, capsys):
     start(PLAIN, tmp_path / "r", 17)
     path = tmp_path / "r/checkpoint.npz"
     path.write_bytes(path.read_bytes()[:1000])
     run.resume(tmp_path / "r", quiet=True)
     assert "using checkpoint.previous.npz" in capsys.readouterr().err
-    assert_same_run(tmp_path / "whole", tmp_path / "r")
+    assert_same_run(whole(PLAIN), tmp_path / "r")
 
 
 def test_newer_foreign_and_missing_files(finished, tmp_path):
@@ -248,13 +274,12 @@ def test_two_runs_that_begin_in_one_folder(tmp_path, monkeypatch):
     assert (tmp_path / "r/config.json").read_text() == "another's"
 
 
-def test_killed_before_its_first_checkpoint(tmp_path):
-    run.train(tmp_path / "whole", quiet=True, **PLAIN)
+def test_killed_before_its_first_checkpoint(tmp_path, whole):
     run.Run(Config(**PLAIN)).open(tmp_path / "r")
     (tmp_path / "r/.checkpoint.npz.0a1b2c3d.tmp").write_bytes(b"half")     # of a writer that was killed
     run.resume(tmp_path / "r", quiet=True)
-    assert_same_run(tmp_path / "whole", tmp_path / "r")
-    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == sorted(p.name for p in (tmp_path / "whole").iterdir())
+    assert_same_run(whole(PLAIN), tmp_path / "r")
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == sorted(p.name for p in whole(PLAIN).iterdir())
 
 
 def test_checkpoints_that_are_gone_are_missed(finished, tmp_path):
@@ -273,15 +298,15 @@ def test_only_its_own_leavings_are_removed(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(set(names) - {".weights.npz.0a1b2c3d.tmp"})
 
 
-def test_resume_takes_no_other_option_and_config_takes_them(tmp_path, capsys):
-    run.train(tmp_path / "a", quiet=True, **PLAIN)
-    assert cli.main(["train", "--resume", str(tmp_path / "a"), "--g-lr", "1"]) == 2
+def test_resume_takes_no_other_option_and_config_takes_them(tmp_path, whole, capsys):
+    a = whole(PLAIN)
+    assert cli.main(["train", "--resume", str(a), "--g-lr", "1"]) == 2
     assert "--g-lr" in capsys.readouterr().err
-    assert cli.main(["train", "--resume", str(tmp_path / "a"), "--seed", "0"]) == 2  # its default, but given
+    assert cli.main(["train", "--resume", str(a), "--seed", "0"]) == 2  # its default, but given
     assert "--seed" in capsys.readouterr().err
-    config = ["train", "--quiet", "--no-report", "--config", str(tmp_path / "a/config.json")]
+    config = ["train", "--quiet", "--no-report", "--config", str(a / "config.json")]
     assert cli.main([*config, "--out", str(tmp_path / "b")]) == 0
-    assert_same_run(tmp_path / "a", tmp_path / "b")
+    assert_same_run(a, tmp_path / "b")
     assert cli.main([*config, "--out", str(tmp_path / "c"), "--steps", "4", "--lr", "0.01"]) == 0
     options, _ = run.read_config(tmp_path / "c/config.json")
     assert options["steps"] == 4 and options["g_lr"] == options["d_lr"] == 0.01 and options["batch"] == 50
@@ -304,12 +329,12 @@ def test_a_full_disk_leaves_the_earlier_files(tmp_path, monkeypatch, capsys, fai
 
     def full(descriptor):
         raise OSError(failure, os.strerror(failure))
-    monkeypatch.setattr(os, "fsync", full)
-    assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and os.strerror(failure) in err
     assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before      # and nothing half-written
-    monkeypatch.undo()
     assert cli.main(["train", "--resume", str(tmp_path / "r"), "--quiet", "--no-report"]) == 0
 
 

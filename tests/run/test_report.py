@@ -50,7 +50,7 @@ class Page(html.parser.HTMLParser):
         self.words.append(text)
 
 
-def test_the_page_holds_everything_and_needs_nothing(runs):
+def test_the_page_holds_everything_and_needs_nothing(runs, few_digits):
     path = report.write(runs / "digits", n=150)
     text = path.read_text(encoding="utf-8")
     page = Page(text)

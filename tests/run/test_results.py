@@ -3,7 +3,7 @@
 from tinygan import cli, run
 
 
-def test_evaluate_prints_metrics_and_reference_values(tmp_path, monkeypatch, capsys):
+def test_evaluate_prints_metrics_and_reference_values(tmp_path, few_digits, no_curves, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     run.train("ring", quiet=True, data="ring", steps=5)
     run.train("mlp", quiet=True, model="mlp", width=0.1, steps=5)

@@ -43,7 +43,7 @@ def test_a_run_leaves_its_folder(here, capsys):
         assert (np.asarray(grid) > 128).any()
 
 
-def test_same_seed_same_run_and_from_python(here):
+def test_same_seed_same_run_and_from_python(here, no_curves):
     a = run.train("a", quiet=True, model="mlp", width=0.1, steps=5, batch=50)
     assert tinygan("train", *FAST, "--steps", 5, "--out", "b") == 0
     assert tinygan("train", *FAST, "--steps", 5, "--out", "c", "--seed", 1) == 0
@@ -68,7 +68,7 @@ def test_progress_bar_shows_both_losses_and_the_outputs_of_d(here, capsys):
      "translation,cutout", "--clip", "1", "--g-penalty", "0.1", "--dropout", "0"],
     ["--data", "ring", "--model", "mixture", "--penalty", "wgan_gp", "--loss", "wasserstein", "--steps", "3"],
     ["--model", "mlp", "--width", "0.05", "--epochs", "0.02", "--smoothing", "0.1", "--latent", "uniform"]])
-def test_options(here, options):
+def test_options(here, no_curves, options):
     assert tinygan("train", *options, "--out", "r", "--quiet", "--no-report") == 0
     assert tinygan("sample", "r", "-n", 5, "--seed", 3) == 0
     assert (here / "r/samples-n5-seed3.png").exists()
@@ -92,7 +92,8 @@ def test_new_samples(here, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_in_the_middle_it_keeps_what_there_is(here, number):
-    code = "import sys; from tinygan.cli import main; sys.exit(main())"
+    code = ("import sys; from tinygan.cli import main; "
+            "sys.stderr.isatty = lambda: True; sys.exit(main())")       # a terminal's bar moves at once
     process = subprocess.Popen([sys.executable, "-c", code, "train", *FAST[:-1], "--steps", "100000", "--out", "r"],
                                stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -123,7 +124,7 @@ def test_it_trains_on_the_bundled_digits(here):
 SHORT = "--model mlp --width 0.05 --batch 50 --steps 2 --quiet --no-report".split()
 
 
-def test_data_that_has_moved(here):
+def test_data_that_has_moved(here, no_curves):
     images, _ = data.load("mnist5k")
     (here / "before").mkdir()
     np.save(here / "before/x.npy", images[:300])
@@ -143,14 +144,14 @@ def test_data_that_has_moved(here):
     assert tinygan("train", "--resume", "r", "--data", "other.npy", "--quiet", "--no-report") == 2
 
 
-def test_options_without_effect_do_not_spoil_a_run_that_has_them(here):
+def test_options_without_effect_do_not_spoil_a_run_that_has_them(here, few_digits, no_curves):
     assert tinygan("train", *SHORT, "--out", "r") == 0
     config = json.loads((here / "r/config.json").read_text()) | {"image_size": 32, "colour": True, "tf32": True}
     (here / "r/config.json").write_text(json.dumps(config))
     assert tinygan("report", "r", "-n", 0) == 0 and run.evaluate("r", n=100)
 
 
-def test_a_run_knows_its_data_from_anywhere(here, monkeypatch):
+def test_a_run_knows_its_data_from_anywhere(here, no_curves, monkeypatch):
     images, labels = data.load("mnist5k")
     np.savez(here / "mine.npz", images=images[:300], labels=labels[:300])
     assert tinygan("train", *SHORT, "--data", "mine.npz", "--out", "r") == 0
