@@ -199,6 +199,18 @@ def test_a_failed_network_leaves_its_layers_free():
     assert Sequential(layers).theta.size == 9
 
 
+def test_train_false_reaches_every_layer(rng):
+    """Running statistics and no mask, also in a network inside; nothing is learnt from such a pass."""
+    net = Sequential([Dropout(0.5), Sequential([BatchNorm(3), Dropout(0.5)])], rng=0)
+    x = rng.standard_normal((6, 3)).astype("float32")
+    for array, value in zip(net.state.values(), ([1, 2, 3], [4, 9, 16])):
+        array[...] = value
+    y, _ = net.forward(x, train=False)
+    np.testing.assert_allclose(y, (x - [1, 2, 3]) / [2, 3, 4], rtol=1e-4)
+    np.testing.assert_array_equal(list(net.state.values()), [[1, 2, 3], [4, 9, 16]])
+    assert (net.forward(x)[0] != y).any()
+
+
 def test_nesting_changes_no_dtype():
     inner = Sequential([Dense(2, 3)], rng=0, dtype="float64")
     with pytest.raises(DtypeError, match="layer 0 is a network in float64 on 'numpy', expected float32"):
