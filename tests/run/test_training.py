@@ -78,6 +78,7 @@ def test_idx_data(here):
     images = np.random.default_rng(0).integers(0, 256, (20, 12, 8), dtype=np.uint8)
     write_idx(here / "train-images-idx3-ubyte.gz", images)
     assert tinygan("train", "--data", f"idx:{here}", "--batch", 5, "--steps", 2, "--out", "r", "--quiet") == 0
+    assert (here / "r/report.html").exists()        # unless --no-report is given
     assert run.sample("r", 3, seed=0).shape == (3, 12, 8, 1)
 
 
