@@ -39,7 +39,7 @@ from tinygan.layers import Conv2D, Dense, Flatten, Identity, LeakyReLU, Reshape,
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 SHORT = "TINYGAN_SHORT" in os.environ
-STEPS, SEEDS, LETTERS = 10 if SHORT else FULL_STEPS, 3, " ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+STEPS, SEEDS, LETTERS = 10 if SHORT else 1000, 3, " ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def row_of(largest):
@@ -85,7 +85,7 @@ windows = lambda rows, n: np.lib.stride_tricks.sliding_window_view(rows, n, axis
 
 
 def frequencies(rows, n):
-    """Relative frequency of each n-gram, 27ⁿ numbers; those whose last letter but one is blank lie behind the name."""
+    """Relative frequency of each n-gram, 27ⁿ numbers, without those behind a name's first blank."""
     grams = windows(rows, n).reshape(-1, n)
     grams = grams[grams[:, max(n - 2, 0)] > 0]
     return np.bincount(grams @ 27**np.arange(n), minlength=27**n) / len(grams)
@@ -111,7 +111,7 @@ def markov(order, n, rng):
     return rows[:, order:]
 
 
-def networks(seed, c=CHANNELS):
+def networks(seed, c=32):
     """G: 8 positions of c channels, a residual block, 27 logits each, softmax; D: two convolutions and one logit."""
     block = Sequential([LeakyReLU(0.2), Conv2D(c, c, (1, 3)), LeakyReLU(0.2), Conv2D(c, c, (1, 3))])
     G = Sequential([Dense(64, 8 * c), Reshape((1, 8, c)), Parallel([Identity(), block], "sum"), LeakyReLU(0.2),
@@ -122,8 +122,10 @@ def networks(seed, c=CHANNELS):
 
 
 def trained(seed):
-    """Relativistic pairs with R1 + R2, γ falling, and samples from averaged weights."""
-    GAN_LINE
+    """Relativistic pairs, R1 + R2 with γ falling, noise on all that D sees, and samples from averaged weights."""
+    adam = lambda: optim.Adam(2e-3, beta1=0.0, beta2=0.99)
+    gan = GAN(*networks(seed), "relativistic", adam(), adam(), rng=seed, penalty="r1+r2", average=0.99,
+              gamma=optim.anneal(1.0, 0.1, STEPS), noise_std=0.2)
     one_hot = np.eye(27, dtype="float32")[train][:, None]
     gan.train(data.Batches(one_hot, 64, rng=seed), STEPS)
     return gan
@@ -143,11 +145,15 @@ for name, values in results.items():
 print(f"largest number of a generated row, mean: {np.mean([y.max(-1).mean() for y in rows]):.2f}")
 
 # %%
-for name in ("GAN, seed 0", "order 1", "order 2", "real"):
-    chosen = table[name][np.random.default_rng(1).integers(0, 6000, 24)]
-    SAMPLES_LINE
+lists = Figure(figsize=(9, 4), dpi=100, layout="constrained")
+for ax, name in zip(lists.subplots(1, 4), ("GAN, seed 0", "order 1", "order 2", "real")):
+    chosen = decode(table[name][np.random.default_rng(1).integers(0, 6000, 30)])
+    for column in (0, 1):
+        ax.text(0.5 * column, 1, "\n".join(chosen[15 * column:15 * column + 15]), va="top", family="monospace", fontsize=9)
+    ax.set_title(name, loc="left")
+    ax.axis("off")
+lists.savefig("30_names-lists.png")
 
-# %%
 fig = Figure(figsize=(9, 4), dpi=100, layout="constrained")
 ax = fig.subplots()
 for k, (name, colour) in enumerate({"order 1": "#e69f00", "GAN, mean": "#0072b2", "order 2": "#009e73",
@@ -159,12 +165,15 @@ ax.legend()
 fig.savefig("30_names.png")
 
 # %% [markdown]
+# ![names written by the GAN, by both chains, and real ones](30_names-lists.png)
+#
 # ![divergences of the GAN, the Markov chains and real names](30_names.png)
 #
 # RESULT_TEXT
 #
 # ## Exercises
-# 1. Derive all 27 eigenvalues of $J$ at the row of the first table, and check them with `np.linalg.eigvalsh(row_of(0.9)[1])`.
+# 1. Derive all 27 eigenvalues of $J$ at a row of the first table, and check them with
+#    `np.linalg.eigvalsh(row_of(0.9)[1])`.
 # 2. A Markov chain of order $k$ has the right $(k+1)$-grams in expectation. Why is its divergence at $n = k + 1$ not 0
 #    but near the reference value, and what do you expect of order 3 at $n = 4$ with 6,000 names? Check.
 # 3. Give D's real rows the value $1 - \varepsilon$ in place of 1 (label smoothing of its input). What can D no longer
