@@ -145,11 +145,11 @@ for name, values in results.items():
 print(f"largest number of a generated row, mean: {np.mean([y.max(-1).mean() for y in rows]):.2f}")
 
 # %%
-lists = Figure(figsize=(9, 4), dpi=100, layout="constrained")
+lists = Figure(figsize=(9, 2.8), dpi=100, layout="constrained")
 for ax, name in zip(lists.subplots(1, 4), ("GAN, seed 0", "order 1", "order 2", "real")):
     chosen = decode(table[name][np.random.default_rng(1).integers(0, 6000, 30)])
-    for column in (0, 1):
-        ax.text(0.5 * column, 1, "\n".join(chosen[15 * column:15 * column + 15]), va="top", family="monospace", fontsize=9)
+    for left, part in ((0, chosen[:15]), (0.5, chosen[15:])):
+        ax.text(left, 1, "\n".join(part), va="top", family="monospace", fontsize=9)
     ax.set_title(name, loc="left")
     ax.axis("off")
 lists.savefig("30_names-lists.png")
