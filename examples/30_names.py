@@ -2,7 +2,8 @@
 # # 30. Can a GAN write surnames, and why is text harder than pictures?
 #
 # You will see a generator of surnames whose letters are rows of probabilities, beside Markov chains that a dozen lines
-# of counting give. Three seeds of TRAIN_TIME each; the whole takes about TOTAL_TIME on one thread.
+# of counting give. It trains with three seeds, in all about five
+# minutes on one thread.
 #
 # **Names as arrays.** A name of at most 8 letters is padded with blanks to 8 symbols of an alphabet of 27, and each
 # symbol is a row with a 1 at its place: an array $(1, 8, 27)$ (the character model of Gulrajani et al. 2017, section
@@ -39,7 +40,7 @@ from tinygan.layers import Conv2D, Dense, Flatten, Identity, LeakyReLU, Reshape,
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 SHORT = "TINYGAN_SHORT" in os.environ
-STEPS, SEEDS, LETTERS = 10 if SHORT else 1000, 3, " ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+STEPS, SEEDS, LETTERS = 10 if SHORT else 3200, 3, " ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def row_of(largest):
@@ -124,7 +125,7 @@ def networks(seed, c=32):
 def trained(seed):
     """Relativistic pairs, R1 + R2 with γ falling, noise on all that D sees, and samples from averaged weights."""
     adam = lambda: optim.Adam(2e-3, beta1=0.0, beta2=0.99)
-    gan = GAN(*networks(seed), "relativistic", adam(), adam(), rng=seed, penalty="r1+r2", average=0.99,
+    gan = GAN(*networks(seed), "relativistic", adam(), adam(), rng=seed, penalty="r1+r2", average=0.997,
               gamma=optim.anneal(1.0, 0.1, STEPS), noise_std=0.2)
     one_hot = np.eye(27, dtype="float32")[train][:, None]
     gan.train(data.Batches(one_hot, 64, rng=seed), STEPS)
@@ -169,7 +170,16 @@ fig.savefig("30_names.png")
 #
 # ![divergences of the GAN, the Markov chains and real names](30_names.png)
 #
-# RESULT_TEXT
+# At n = 4 the generator beats the chain of order 1 (0.428 in the mean of three seeds, with a spread of 0.005, against
+# 0.435). **At n = 3 it does not** (0.193 against 0.143), nor at n = 1 and 2, where that chain is right by construction. The
+# chain of order 2 is better throughout. So the goal of this chapter, to beat order 1 at n = 3 and 4, is met at n = 4 only.
+# The generator knows the shape of a whole name, which a chain of order 1 does not; it is worse at single pairs of letters,
+# because of the vanishing gradient: in the mean the largest number of its rows is 0.97, so
+# the norm of the Jacobian is about 0.03.
+#
+# **What was tried.** A third of the steps gave larger divergences at every n, so longer training still helps. In short
+# single runs, noise on all that D sees with a larger learning rate and a stronger penalty came out ahead of a wider
+# network without noise. The noise blurs the difference between one-hot rows and others.
 #
 # ## Exercises
 # 1. Derive all 27 eigenvalues of $J$ at a row of the first table, and check them with
