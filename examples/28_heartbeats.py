@@ -28,7 +28,7 @@ from tinygan.metrics.distances import euclidean
 
 here = Path(__file__).parent if "__file__" in globals() else Path()
 SHORT = "TINYGAN_SHORT" in os.environ
-STEPS, SEEDS, RATE = 20 if SHORT else 1000, 3, 360      # RATE: samples a second
+STEPS, SEEDS, RATE = 20 if SHORT else 3000, 3, 360      # RATE: samples a second
 
 
 def signals(beats):
@@ -105,7 +105,7 @@ def networks(seed, c=16):
 def trained(seed):
     """Relativistic pairs with R1 + R2, γ falling, and samples from averaged weights."""
     adam = lambda: optim.Adam(1e-3, beta1=0.0, beta2=0.99)
-    gan = GAN(*networks(seed), "relativistic", adam(), adam(), rng=seed, penalty="r1+r2", average=0.99,
+    gan = GAN(*networks(seed), "relativistic", adam(), adam(), rng=seed, penalty="r1+r2", average=0.998,
               gamma=optim.anneal(0.1, 0.01, STEPS))
     gan.train(data.Batches(train, 32, rng=seed), STEPS)
     return gan
