@@ -2,8 +2,8 @@
 # # 30. Can a GAN write surnames, and why is text harder than pictures?
 #
 # You will see a generator of surnames whose letters are rows of probabilities, beside Markov chains that a dozen lines
-# of counting give. It trains with three seeds, in all about five
-# minutes on one thread.
+# of counting give. It trains with three seeds, in all about five minutes on one
+# thread.
 #
 # **Names as arrays.** A name of at most 8 letters is padded with blanks to 8 symbols of an alphabet of 27, and each
 # symbol is a row with a 1 at its place: an array $(1, 8, 27)$ (the character model of Gulrajani et al. 2017).
@@ -171,8 +171,9 @@ fig.savefig("30_names.png")
 # ![divergences of the GAN, the Markov chains and real names](30_names.png)
 #
 # At n = 4 the generator beats the chain of order 1 (0.428 in the mean of three seeds, with a spread of 0.005, against
-# 0.435). **At n = 3 it does not** (0.193 against 0.143), nor at n = 1 and 2, where that chain is right by construction. The
-# chain of order 2 is better throughout. So the goal of this chapter, to beat order 1 at n = 3 and 4, is met at n = 4 only.
+# 0.435). **At n = 3 it does not** (0.193 against 0.143), nor at n = 1 and 2, where that chain is right by construction.
+# The chain of order 2 is better throughout. So the goal of this chapter, to beat order 1 at n = 3 and 4, is met at n = 4
+# only.
 # D sees whole names, which a chain of order 1 does not. In the mean the largest number of a generated row is 0.97: by
 # the formula above, only about three hundredths of D's gradient reach the logits.
 #
