@@ -111,6 +111,7 @@ def trained(seed):
     return gan
 
 
+# The goal of both nearest-neighbour tests: at most 0.60.
 samples = [trained(seed).sample(205) for seed in range(SEEDS)]
 found = np.array([measures(a) for a in samples])
 baseline = np.mean([measures(gaussian(205, np.random.default_rng(seed))) for seed in range(SEEDS)], axis=0)
@@ -152,20 +153,22 @@ points.savefig("28_heartbeats-components.png")
 # ![first two principal components of real beats, samples and the Gaussian](28_heartbeats-components.png)
 #
 # The samples have both kinds of beats of this recording: the narrow normal ones and the wide ventricular ones. Both
-# nearest-neighbour tests put the generator before the Gaussian (0.79 against 0.86 on all numbers, 0.74 against 0.84 in the
-# components), and the spread over three seeds is 0.01. **The goal of this chapter, at most 0.60, is missed**: the test still
-# tells samples from beats (real beats: 0.52 and 0.51). Two reasons can be seen. In the second picture the samples of normal
-# beats lie closer together than the real ones; and in the first, samples lack some of the fine noise of real beats.
+# nearest-neighbour tests put the generator before the Gaussian (0.79 against 0.86 on all numbers, 0.74 against 0.84 in
+# the components), and the spread over three seeds is 0.01. **The goal of this chapter, at most 0.60, is missed**: the
+# test still tells samples from beats (real beats: 0.52 and 0.51). One reason can be seen in the second picture: the
+# samples of normal beats lie closer together than the real ones do.
 #
-# The Fréchet distance is 0.65 with a spread of 0.15; that of the Gaussian is 0.56, although the second picture shows that
-# most of its points are no beats. The distance sees only means and covariances, and the Gaussian was given both. This is
-# why a figure of another kind stands beside it.
+# The Fréchet distance is 0.65 with a spread of 0.15; that of the Gaussian is 0.56, although the second picture shows
+# that most of its points are no beats. The distance sees only means and covariances, and the Gaussian was given both.
+# This is why a figure of another kind stands beside it.
 #
-# Samples are as far from their nearest training beat (0.078 mV) as held-out beats are (0.074 mV): no sign of memorising.
+# Samples are as far from their nearest training beat (0.078 mV) as held-out beats are (0.074 mV): no sign of
+# memorising.
 #
-# **What was tried.** A third of the steps with a shorter average of the weights gave a Fréchet distance larger by a third
-# and the same test results to within three hundredths. Short single runs with larger γ, or with twice the learning rate,
-# were no better. Not tried here: augmentation by small shifts, instance noise, and networks with more channels.
+# **What was tried.** A third of the steps with a shorter average of the weights gave a Fréchet distance larger by a
+# third and the same test results to within three hundredths. Short single runs with larger γ, or with twice the
+# learning rate, were no better. Not tried here: augmentation by small shifts, instance noise, and networks with more
+# channels.
 #
 # **A warning.** All beats are of one patient and of five minutes, and the held-out beats lie between those of the
 # training set. So the figures say how well the generator draws *this recording*, and nothing about other people. With

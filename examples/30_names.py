@@ -172,15 +172,14 @@ fig.savefig("30_names.png")
 #
 # At n = 4 the generator beats the chain of order 1 (0.428 in the mean of three seeds, with a spread of 0.005, against
 # 0.435). **At n = 3 it does not** (0.193 against 0.143), nor at n = 1 and 2, where that chain is right by construction.
-# The chain of order 2 is better throughout. So the goal of this chapter, to beat order 1 at n = 3 and 4, is met at n = 4
-# only.
-# D sees whole names, which a chain of order 1 does not. In the mean the largest number of a generated row is 0.97: by
-# the formula above, only about three hundredths of D's gradient reach the logits.
+# The chain of order 2 is better throughout. So the goal of this chapter, to beat order 1 at n = 3 and 4, is met at n =
+# 4 only. D sees whole names, which a chain of order 1 does not. In the mean the largest number of a generated row is
+# 0.97: by the formula above, only about three hundredths of D's gradient reach the logits.
 #
-# **What was tried.** A third of the steps, with a shorter average of the weights, gave larger divergences at every n, so
-# longer training may still help. Of two short single runs, one had noise on all that D sees, a larger learning rate and a
-# stronger penalty, the other a wider network and none of these; the first was better, and is the setting here. Which of
-# its differences helped was not separated.
+# **What was tried.** A third of the steps, with a shorter average of the weights, gave larger divergences at every n,
+# so longer training may still help. Of two short single runs, one had noise on all that D sees, a larger learning rate
+# and a stronger penalty, the other a wider network and none of these; the first was better, and is the setting here.
+# Which of its differences helped was not separated.
 #
 # ## Exercises
 # 1. Derive all 27 eigenvalues of $J$ at a row of the first table, and check them with

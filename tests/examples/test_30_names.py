@@ -28,7 +28,8 @@ def test_objectives(text, player):
         D.theta = theta
         (real, real_cache), (y, cache), grads = D.forward(x), D.forward(fake), D.zero_grads()
         value, d_real, d_fake = loss.d_loss(real, y)
-        value += penalties.Penalty("r1+r2", 0.3).backward(D, (x, d_real, real_cache), (fake, d_fake, cache), grads, None)
+        players = (x, d_real, real_cache), (fake, d_fake, cache)
+        value += penalties.Penalty("r1+r2", 0.3).backward(D, *players, grads, None)
         return value, vector(grads)
 
     def g_objective(theta, z):
