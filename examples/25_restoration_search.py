@@ -9,13 +9,15 @@
 # **The objective.** The measurement is $y = A x + \sigma n$ with a known linear map $A$ and normal noise $n$. Suppose
 # that $x = G(z)$ with $z \sim N(0, I)$. Then up to a constant
 #
-# $$ -2\sigma^2 \log p(z \mid y) = \lVert A\,G(z) - y \rVert^2 + \lambda \lVert z \rVert^2 , \quad \lambda = \sigma^2 , $$
+# $$ -2\sigma^2 \log p(z \mid y) = \lVert A\,G(z) - y \rVert^2 + \lambda \lVert z \rVert^2 ,
+#    \qquad \lambda = \sigma^2 , $$
 #
 # and the search minimises it (Bora et al. 2017, section 3). Without noise λ allows for the error of $G$, and is chosen
 # on training digits. Yeh et al. 2017 (section 3.3) add the generator's loss, $\mu \log(1 - D(G(z)))$, so that
 # $D$ takes the result for real. With $r = A\,G(z) - y$ and $\ell = D(G(z))$ as a logit the gradient is
 #
-# $$ dx = 2A^\top r - \mu\,\sigma(\ell)\,\partial\ell/\partial x , \quad dz = (\partial G/\partial z)^\top dx + 2\lambda z : $$
+# $$ dx = 2A^\top r - \mu\,\sigma(\ell)\,\partial\ell/\partial x ,
+#    \qquad dz = (\partial G/\partial z)^\top dx + 2\lambda z : $$
 #
 # `backward` of $A$, of $D$ and of $G$ without gradients of weights. Any affine layer is an $A$: its map measures, its
 # adjoint is $A^\top$. A lower resolution is `AvgPool2D`, noise alone `Identity`, projections are a `Dense` without
@@ -112,8 +114,8 @@ x, labels = held_out(8 if SHORT else 100)
 #
 # $$ \hat x = m + C A^\top (A C A^\top + s I)^{-1} (y - A m) , $$
 #
-# which is the search with a linear $G$. Here $s = \sigma^2$, or $s = 0.1$ without noise (not tuned). They are in `restoration.py`, beside this
-# chapter, because the next chapter needs them, too.
+# which is the search with a linear $G$. Here $s = \sigma^2$, or $s = 0.1$ without noise (not tuned). All four are in
+# `restoration.py`, beside this chapter, because the next one uses them, too.
 
 # %%
 G, _ = generator(0)
@@ -131,7 +133,8 @@ for seed in range(3):
     G, D = generator(seed)
     for task, (A, sigma) in tasks(seed).items():
         y = measure(x, A, sigma, seed)
-        found = {"nearest": nearest(y, A, train), "linear": linear(y, A, sigma, train), "search": search(y, A, G, chosen[task])}
+        found = {"nearest": nearest(y, A, train), "linear": linear(y, A, sigma, train)}
+        found["search"] = search(y, A, G, chosen[task])
         if task.startswith("hole"):
             found = {"harmonic": harmonic(y), **found, "and D, μ = 1": search(y, A, G, chosen[task], D, 1.0)}
         first = {"resolution ×4": ("bicubic", bicubic), "noise σ = 1": ("nothing", np.array)}.get(task)

@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 
 from tinygan import Parallel, Sequential, data, losses, metrics, models, optim, penalties
 from tinygan.errors import ShapeError
-from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Identity, LeakyReLU, Tanh, UpSampling2D)
+from tinygan.layers import AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Identity, LeakyReLU, Tanh, UpSampling2D
 from restoration import HOLE, Mask, bicubic, finish, harmonic, held_out, linear, nearest, scores
 
 SHORT = "TINYGAN_SHORT" in os.environ
@@ -113,7 +113,8 @@ def classical(x, task):
     A = Mask(masks[task]) if task in masks else AvgPool2D(4)
     y = A.forward(x)[0]
     first = {"hole 14×14": ("harmonic", harmonic), "resolution ×4": ("bicubic", bicubic)}.get(task)
-    return ({first[0]: first[1](y)} if first else {}) | {"nearest": nearest(y, A, train), "linear": linear(y, A, 0, train)}
+    found = {first[0]: first[1](y)} if first else {}
+    return found | {"nearest": nearest(y, A, train), "linear": linear(y, A, 0, train)}
 
 
 features, _ = metrics.classifier.predict(train)
