@@ -107,7 +107,7 @@ if not (SHORT or file.exists()):
 x, labels = held_out(8 if SHORT else 100)
 
 # %% [markdown]
-# **The baselines.** *Harmonic*: each missing pixel is the mean of its four neighbours (a linear system). *Bicubic*:
+# **The baselines.** *Nothing*: the noisy picture, clipped to the range. *Harmonic*: each missing pixel is the mean of its four neighbours (a linear system). *Bicubic*:
 # Keys's cubic kernel (Keys 1981, with $a = -\tfrac12$), in rows, then in columns. *Nearest*: that of the 5,000 training
 # digits $x$ with the least $\lVert A x - y\rVert$. *Linear*: the best linear estimate for the mean $m$ and the
 # covariance $C$ of the training digits,
@@ -137,7 +137,7 @@ for seed in range(3):
         found["search"] = search(y, A, G, chosen[task])
         if task.startswith("hole"):
             found = {"harmonic": harmonic(y), **found, "and D, μ = 1": search(y, A, G, chosen[task], D, 1.0)}
-        first = {"resolution ×4": ("bicubic", bicubic), "noise σ = 1": ("nothing", np.array)}.get(task)
+        first = {"resolution ×4": ("bicubic", bicubic), "noise σ = 1": ("nothing", lambda y: y.clip(-1, 1))}.get(task)
         found = ({first[0]: first[1](y)} if first else {}) | found
         shown.setdefault(task, {"original": x, "Aᵀy": A.backward(y, A.forward(x)[1])} | found)
         for method, restored in found.items():
