@@ -107,10 +107,10 @@ if not (SHORT or file.exists()):
 x, labels = held_out(8 if SHORT else 100)
 
 # %% [markdown]
-# **The baselines.** *Nothing*: the noisy picture, clipped to the range. *Harmonic*: each missing pixel is the mean of its four neighbours (a linear system). *Bicubic*:
-# Keys's cubic kernel (Keys 1981, with $a = -\tfrac12$), in rows, then in columns. *Nearest*: that of the 5,000 training
-# digits $x$ with the least $\lVert A x - y\rVert$. *Linear*: the best linear estimate for the mean $m$ and the
-# covariance $C$ of the training digits,
+# **The baselines.** *Nothing*: the noisy picture, clipped to the range. *Harmonic*: each missing pixel is the mean of
+# its four neighbours (a linear system). *Bicubic*: Keys's cubic kernel (Keys 1981, with $a = -\tfrac12$), in rows, then
+# in columns. *Nearest*: that of the 5,000 training digits $x$ with the least $\lVert A x - y\rVert$. *Linear*: the best
+# linear estimate for the mean $m$ and the covariance $C$ of the training digits,
 #
 # $$ \hat x = m + C A^\top (A C A^\top + s I)^{-1} (y - A m) , $$
 #
