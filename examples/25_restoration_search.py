@@ -151,11 +151,11 @@ read = metrics.classifier.predict(x)[1].argmax(1) == labels
 print(f"the originals themselves are read: {read.mean():.2f}")
 
 # %%
-fig, some = Figure(figsize=(11, 9.5), dpi=100, layout="constrained"), slice(8)
+fig, some = Figure(figsize=(11, 8.5), dpi=100, layout="constrained"), slice(8)
 for ax, (task, rows) in zip(fig.subplots(2, 2).flat, shown.items()):
     strips = [v[some] if name in ("original", "Aᵀy") else finish(v, rows["Aᵀy"], PLACE.get(task))[some]
               for name, v in rows.items()]
-    strips[1] = strips[1] / max(1, abs(strips[1]).max() / 2)
+    strips[1] = strips[1] / np.quantile(abs(strips[1]), 0.99)           # Aᵀ changes the scale
     ax.imshow(np.concatenate([np.concatenate(list(s[..., 0]), 1) for s in strips]), cmap="gray", vmin=-1, vmax=1)
     ax.set(title=task, xticks=[], yticks=14 + 28 * np.arange(len(rows)), yticklabels=list(rows))
 fig.savefig("25_restoration_search.png")

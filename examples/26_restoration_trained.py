@@ -136,7 +136,7 @@ for (task, method), values in results.items():
 print(f"Fréchet distance of the originals {metrics.frechet_distance(metrics.classifier.predict(x)[0], features):.2f}")
 
 # %%
-fig, some = Figure(figsize=(11, 6), dpi=100, layout="constrained"), slice(8)
+fig, some = Figure(figsize=(11, 2.9), dpi=100, layout="constrained"), slice(8)
 for ax, (task, rows) in zip(fig.subplots(1, 3), shown.items()):
     strips = [np.concatenate(list(v[some, ..., 0]), 1) for v in rows.values()]
     ax.imshow(np.concatenate(strips), cmap="gray", vmin=-1, vmax=1)
