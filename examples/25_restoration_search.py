@@ -119,7 +119,7 @@ x, labels = held_out(8 if SHORT else 100)
 
 # %%
 G, _ = generator(0)
-chosen, GRID = {}, (0.01, 0.1, 1.0)
+chosen, GRID = {}, (0.01, 0.1, 1.0, 10.0)
 for task, (A, sigma) in tasks(0).items():
     some = train[::2500 if SHORT else 125]                              # 40 training digits choose λ
     y = measure(some, A, sigma)
