@@ -1,4 +1,4 @@
-"""Restoration of pictures: measurements, the classical methods and the scores. Pictures: (N, 28, 28, 1)."""
+"""What chapters 25 and 26 share: measurements, the classical methods and the scores. Pictures: (N, 28, 28, 1)."""
 
 from pathlib import Path
 
