@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+
+from tinygan import gradcheck, losses, penalties
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -39,3 +42,37 @@ def chapter(tmp_path_factory):
         return SimpleNamespace(output=printed.getvalue(), names=names, folder=folder)
 
     return run
+
+
+def vector(grads):
+    """Gradients as one vector."""
+    return np.concatenate([g.reshape(-1) for g in grads.values()])
+
+
+@pytest.fixture
+def check_player():
+    """check_player("D", G, D, x, z): pairs with R1 + R2 in D's parameters; "G": its loss in G's parameters and in z."""
+
+    def check(player, G, D, x, z):
+        loss, fake = losses.get("relativistic"), G.forward(z)[0]
+
+        def d_objective(theta):
+            D.theta = theta
+            (real, real_cache), (y, cache), grads = D.forward(x), D.forward(fake), D.zero_grads()
+            value, d_real, d_fake = loss.d_loss(real, y)
+            players = (x, d_real, real_cache), (fake, d_fake, cache)
+            value += penalties.Penalty("r1+r2", 0.3).backward(D, *players, grads, None)
+            return value, vector(grads)
+
+        def g_objective(theta, z):
+            G.theta = theta
+            y, g_cache = G.forward(z)
+            logits, d_cache = D.forward(y)
+            value, d_logits = loss.g_loss(logits, D.forward(x)[0])
+            grads = G.zero_grads()
+            dz = G.backward(D.backward(d_logits, d_cache), g_cache, grads)
+            return value, vector(grads), dz
+        report = (gradcheck.check_loss(d_objective, D.theta.copy()) if player == "D" else
+                  gradcheck.check_loss(g_objective, G.theta.copy(), z)).raise_if_wrong()
+        assert max(report.values()) <= 1e-8
+    return check
