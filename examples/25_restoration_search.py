@@ -136,7 +136,7 @@ for seed in range(3):
         found = {"nearest": nearest(y, A, train), "linear": linear(y, A, sigma, train)}
         found["search"] = search(y, A, G, chosen[task])
         if task.startswith("hole"):
-            found = {"harmonic": harmonic(y), **found, "and D, μ = 1": search(y, A, G, chosen[task], D, 1.0)}
+            found = {"harmonic": harmonic(y), **found, "with D": search(y, A, G, chosen[task], D, 1.0)}
         first = {"resolution ×4": ("bicubic", bicubic), "noise σ = 1": ("nothing", lambda y: y.clip(-1, 1))}.get(task)
         found = ({first[0]: first[1](y)} if first else {}) | found
         shown.setdefault(task, {"original": x, "Aᵀy": A.backward(y, A.forward(x)[1])} | found)
