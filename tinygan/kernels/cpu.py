@@ -7,13 +7,13 @@ from math import prod
 
 import numpy as np
 
-from ..ops import conv as reference
 from ..ops.random import scramble, threshold
-from ..ops.windows import pad, windows
+from ..ops.windows import crop, pad, windows
 from .threads import BLOCK, blocks, parallel, splits
 from .workspace import scratch
 
 SMALL = 1 << 20     # multiplications below which a product is not worth a second thread
+ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
 
 
 # Products.
@@ -33,43 +33,85 @@ def matmul(a, b):
     return y
 
 
-# Convolutions of few channels: as the reference, on a share of the samples in each thread.
+# Convolutions by direct sums: products of blocks of windows that are in a core's cache.
 
 def conv(x, W, g):
     """y = ∂T/∂dy; see ops/conv.py."""
     y, W = np.empty((len(x), *g.out, W.shape[-1]), x.dtype), W.reshape(-1, W.shape[-1])
-    parallel(lambda part: np.matmul(_windows(x[part], g), W, out=y[part].reshape(-1, W.shape[1])), len(x))
-    return y
-
-
-def conv_input(dy, W, g):
-    """dx = ∂T/∂x; see ops/conv.py."""
-    dx = np.empty((len(dy), *g.size, W.shape[2]), dy.dtype)
 
     def task(part):
-        dx[part] = reference.conv_input.formula(dy[part], W, g)
-    parallel(task, len(dy))
-    return dx
+        for block, X in _windows(x[part], g):
+            np.matmul(X, W, out=y[part][block].reshape(-1, W.shape[1]))
+    parallel(task, len(x))
+    return y
 
 
 def conv_weight(x, dy, g):
     """dW = ∂T/∂W; see ops/conv.py."""
     c, o = x.shape[-1], dy.shape[-1]
-    term = lambda part: _windows(x[part], g).T @ dy[part].reshape(-1, o)
+
+    def term(part):
+        dW, more = np.zeros((2, prod(g.kernel) * c, o), x.dtype)
+        for block, X in _windows(x[part], g):
+            dW += np.matmul(X.T, dy[part][block].reshape(-1, o), out=more)
+        return dW
     return _sum(term, len(x)).reshape(*g.kernel, c, o)
 
 
 def _windows(x, g):
-    """The windows of x as the rows of a matrix (N·OH·OW, kh·kw·C); gathered, which a copy of the view is not."""
-    x = pad(x, g.pads)
-    return x.reshape(len(x), -1, x.shape[-1]).take(_pixels(g), axis=1).reshape(-1, prod(g.kernel) * x.shape[-1])
+    """Blocks of the windows of x: (samples, rows of windows) as slices, and the windows as the rows of a matrix."""
+    pixels, k, c = _pixels(g), prod(g.kernel), x.shape[-1]
+    rows = max(1, max(BLOCK // (k * c), ROWS) // g.out[1])
+    samples, rows = max(1, rows // g.out[0]), min(rows, g.out[0])
+    for i in range(0, len(x), samples):
+        padded = pad(x[i:i + samples], g.pads)
+        padded = padded.reshape(len(padded), -1, c)
+        for j in range(0, g.out[0], rows):
+            index = pixels[j:j + rows].reshape(-1)
+            out = scratch("windows", (len(padded), len(index), c))
+            padded.take(index, axis=1, out=out, mode="clip")    # without "clip" it writes into a copy of `out`
+            yield (slice(i, i + samples), slice(j, j + rows)), out.reshape(-1, k * c)
 
 
 @lru_cache(maxsize=64)
 def _pixels(g):
-    """The indices of the pixels in the windows of a padded sample."""
+    """The indices of the pixels in the windows of a padded sample: (rows of windows, …)."""
     size = [n + sum(p) for n, p in zip(g.size, g.pads)]
-    return windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=((0, 0), (0, 0)))).reshape(-1)
+    index = np.arange(prod(size)).reshape(1, *size, 1)
+    return np.ascontiguousarray(windows(index, g._replace(pads=((0, 0), (0, 0))))[0])
+
+
+def conv_input(dy, W, g):
+    """dx = ∂T/∂x; see ops/conv.py. A product for each tap, added to the pixels of one phase.
+
+    Pixels apart by the stride are one phase: the windows' pixels at one tap lie side by side in it, so each addition
+    is of whole rows. Few channels lie in planes, where rows are of pixels, and have one product for all taps.
+    """
+    (s, t), (c, o), taps = g.stride, W.shape[2:], prod(g.kernel)
+    h, w = (-(-(n + sum(p)) // stride) for n, p, stride in zip(g.size, g.pads, g.stride))
+    dx, planes = np.empty((len(dy), *g.size, c), dy.dtype), c < 4
+    kernels = np.ascontiguousarray(W if planes else W.transpose(0, 1, 3, 2)).reshape(taps, -1, o if planes else c)
+
+    def rule(i):
+        n, rows = len(dy[i]), dy[i].reshape(-1, o)
+        if planes:
+            all_terms = np.matmul(kernels.reshape(-1, o), rows.T, out=scratch("terms", (taps * c, len(rows))))
+            all_terms = all_terms.reshape(taps, c, n, *g.out).transpose(0, 2, 3, 4, 1)
+            phases = scratch("phases of dx", (s, t, c, n, h, w)).transpose(0, 1, 3, 4, 5, 2)
+        else:
+            term, phases = scratch("terms", (n, *g.out, c)), scratch("phases of dx", (s, t, n, h, w, c))
+        phases[...] = 0
+        for k, (u, v) in enumerate(np.ndindex(g.kernel)):
+            if planes:
+                term = all_terms[k]
+            else:
+                np.matmul(rows, kernels[k], out=term.reshape(-1, c))
+            phases[u % s, v % t, :, u // s:u // s + g.out[0], v // t:v // t + g.out[1]] += term
+        whole = scratch("dx", (n, h, s, w, t, c))
+        np.copyto(whole, phases.transpose(2, 3, 0, 4, 1, 5))
+        dx[i] = crop(whole.reshape(n, h * s, w * t, c), g.pads, g.size)
+    blocks(rule, len(dy), prod(g.out) * c * (taps if planes else 2), least=1)
+    return dx
 
 
 def _sum(term, n, least=1):
