@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backend, models
+from . import backend, kernels, models
 from .data.files import atomic
 from .errors import ConfigError
 from .gan import GAN
@@ -230,12 +230,32 @@ def profile(model="dcgan", batch=128, steps=5):
     """Profile of a training step on the CPU.
 
     Returns {"step_s": median, "bound_s": its direct multiplications at the rate of a large product, "flop", "rate",
-    "rows": [{"layer", "map", "calls", "seconds", "flop"}, …]}, all of one step. Times of maps include the overhead of
-    the clock, some microseconds a call.
+    "rows": [{"layer", "map", "calls", "seconds", "flop", "way", "other_s"}, …]}, all of one step. way: of a
+    convolution, "direct" or "frequencies" (`kernels.way`); other_s: the seconds of the other one; both None elsewhere.
+    Times of maps include the overhead of the clock, some microseconds a call.
     """
     gan, x = game(model, batch)
     whole = clock(lambda: gan.step(x), "numpy", 0, steps)[0]
-    found = defaultdict(lambda: [0, 0.0, 0])
+    found, mode, modes = _profiled(gan, x, steps), kernels.mode(), {}
+    if mode != "reference":
+        for other in ("direct", "frequencies"):
+            kernels.use(other)
+            try:
+                modes[other] = _profiled(*game(model, batch), steps)
+            finally:
+                kernels.use(mode)
+    other = lambda way, key: modes["direct" if way == "frequencies" else "frequencies"][key][1] / steps
+    rows = [{"layer": layer, "map": method, "calls": n // steps, "seconds": s / steps, "flop": flop // steps,
+             "way": way, "other_s": other(way, (layer, method)) if way and modes else None}
+            for (layer, method), (n, s, flop, way) in found.items() if n]
+    flop, speed = sum(row["flop"] for row in rows), rate()
+    return {"hardware": hardware(), "model": model, "batch": batch, "step_s": whole, "bound_s": flop / speed,
+            "flop": flop, "rate": speed, "rows": sorted(rows, key=lambda row: -row["seconds"])}
+
+
+def _profiled(gan, x, steps):
+    """{(layer, map): [calls, seconds, operations, way]} of so many steps."""
+    found = defaultdict(lambda: [0, 0.0, 0, None])
     for side, net in (("G", gan.G), ("D", gan.D)):
         for i, layer in enumerate(net.layers):
             weighty = isinstance(layer, Affine) and "W" in layer.params
@@ -243,17 +263,16 @@ def profile(model="dcgan", batch=128, steps=5):
                 _time(layer, method, found[f"{side}.{i} {layer}", method], weighty)
     for side, optimiser in (("G", gan.g_opt), ("D", gan.d_opt)):
         _time(optimiser, "step", found[f"{side} {type(optimiser).__name__}", "step"], False)
+    gan.step(x)     # its buffers and transforms are made
+    for entry in found.values():
+        entry[:3] = 0, 0.0, 0
     for _ in range(steps):
         gan.step(x)
-    rows = [{"layer": layer, "map": method, "calls": n // steps, "seconds": s / steps, "flop": flop // steps}
-            for (layer, method), (n, s, flop) in found.items() if n]
-    flop, speed = sum(row["flop"] for row in rows), rate()
-    return {"hardware": hardware(), "model": model, "batch": batch, "step_s": whole, "bound_s": flop / speed,
-            "flop": flop, "rate": speed, "rows": sorted(rows, key=lambda row: -row["seconds"])}
+    return found
 
 
 def _time(thing, method, entry, weighty):
-    """Wrap a method of an object: count its calls, seconds and, for a map with a weight, operations."""
+    """Wrap a method of an object: count its calls and seconds and, of a map with a weight, operations and its way."""
     inner = getattr(thing, method)
 
     def timed(*args, **options):
@@ -263,8 +282,19 @@ def _time(thing, method, entry, weighty):
         entry[1] += time.perf_counter() - start
         if weighty:
             entry[2] += _flop(thing, method, args, result)
+            entry[3] = _way(thing, method, args)
         return result
     setattr(thing, method, timed)
+
+
+def _way(layer, method, args):
+    """How ops.conv computes this map of a convolution; None for a Dense."""
+    if isinstance(layer, Dense):
+        return None
+    rules = {"map": "conv", "adjoint": "conv_input", "wgrad": "conv_weight"}
+    if isinstance(layer, ConvTranspose2D):
+        rules |= {"map": "conv_input", "adjoint": "conv"}
+    return kernels.way(rules[method], args[0], layer.params["W"].shape, args[-1])
 
 
 def _flop(layer, method, args, result):
@@ -285,11 +315,12 @@ def profile_table(found, lines=25):
     text = [f"{found['model']} at batch {found['batch']}: {1e3 * step:.1f} ms a step, "
             f"{found['flop'] / 1e9:.1f} GFLOP by direct sums; at the {found['rate'] / 1e9:.0f} GFLOP/s of a large "
             f"product they take {1e3 * found['bound_s']:.1f} ms ({found['bound_s'] / step:.2f} of the step)",
-            f"{'':<48}{'map':<10}{'calls':>6}{'ms':>9}{'share':>8}{'GFLOP/s':>9}"]
+            f"{'':<46}{'map':<8}{'calls':>5}{'ms':>9}{'share':>7}{'GFLOP/s':>8}  {'way':<12}{'other, ms':>9}"]
     for row in rows[:lines]:
-        speed = f"{row['flop'] / row['seconds'] / 1e9:>9.0f}" if row["flop"] else ""
-        text.append(f"{row['layer']:<48}{row['map']:<10}{row['calls']:>6}{1e3 * row['seconds']:>9.2f}"
-                    f"{row['seconds'] / step:>8.1%}{speed}")
+        speed = f"{row['flop'] / row['seconds'] / 1e9:>8.0f}" if row["flop"] else ""
+        other = f"  {row['way']:<12}{1e3 * row['other_s']:>9.2f}" if row["other_s"] else ""
+        text.append(f"{row['layer']:<46}{row['map']:<8}{row['calls']:>5}{1e3 * row['seconds']:>9.2f}"
+                    f"{row['seconds'] / step:>7.1%}{speed}{other}")
     rest = sum(row["seconds"] for row in rows[lines:])
-    text.append(f"{'the rest of the maps':<64}{1e3 * rest:>9.2f}{rest / step:>8.1%}")
+    text.append(f"{'the rest of the maps':<59}{1e3 * rest:>9.2f}{rest / step:>7.1%}")
     return "\n".join(text)
