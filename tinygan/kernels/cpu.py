@@ -13,6 +13,7 @@ from .threads import BLOCK, blocks, parallel, splits
 from .workspace import scratch
 
 SMALL = 1 << 20     # multiplications below which a product is not worth a second thread
+FEW = 4             # channels below which an image is stored as planes: their rows are longer than pixels
 ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
 
 
@@ -60,6 +61,9 @@ def conv_weight(x, dy, g):
 
 def _windows(x, g):
     """Blocks of the windows of x: (samples, rows of windows) as slices, and the windows as the rows of a matrix."""
+    if 1 < x.shape[-1] < FEW:       # one channel is as fast either way
+        yield from _windows_of_planes(x, g)
+        return
     pixels, k, c = _pixels(g), prod(g.kernel), x.shape[-1]
     rows = max(1, max(BLOCK // (k * c), ROWS) // g.out[1])
     samples, rows = max(1, rows // g.out[0]), min(rows, g.out[0])
@@ -81,36 +85,61 @@ def _pixels(g):
     return np.ascontiguousarray(windows(index, g._replace(pads=((0, 0), (0, 0))))[0])
 
 
-def conv_input(dy, W, g):
-    """dx = ∂T/∂x; see ops/conv.py. A product for each tap, added to the pixels of one phase.
+def _windows_of_planes(x, g):
+    """The same for few channels, a plane for each: what a tap reads of a plane are rows of one of its phases."""
+    (s, t), (h, w), c, n = g.stride, _phase_size(g), x.shape[-1], max(1, BLOCK // (prod(g.out) * prod(g.kernel)))
+    for i in range(0, len(x), n):
+        n = min(n, len(x) - i)
+        planes, phases = scratch("planes", (c, n, h * s, w * t)), scratch("phases", (s, t, c, n, h, w))
+        planes[...] = 0
+        crop(planes.transpose(1, 2, 3, 0), g.pads, g.size)[...] = x[i:i + n]
+        phases[...] = planes.reshape(c, n, h, s, w, t).transpose(3, 5, 0, 1, 2, 4)
+        out = scratch("windows", (*g.kernel, c, n, *g.out))
+        for u, v in np.ndindex(g.kernel):
+            out[u, v] = _at(phases, u, v, g)
+        yield (slice(i, i + n), slice(None)), out.reshape(prod(g.kernel) * c, -1).T
 
-    Pixels apart by the stride are one phase: the windows' pixels at one tap lie side by side in it, so each addition
-    is of whole rows. Few channels lie in planes, where rows are of pixels, and have one product for all taps.
+
+def _phase_size(g):
+    """(h, w) of the phases of padded pixels: phase (a, b) has the pixels (s·i + a, t·j + b)."""
+    return tuple(-(-(n + sum(p)) // stride) for n, p, stride in zip(g.size, g.pads, g.stride))
+
+
+def _at(phases, u, v, g):
+    """What tap (u, v) of all windows reads of phases (s, t, …, h, w): (…, OH, OW), a view."""
+    (s, t), (a, b) = g.stride, g.out
+    return phases[u % s, v % t, ..., u // s:u // s + a, v // t:v // t + b]
+
+
+def conv_input(dy, W, g):
+    """dx = ∂T/∂x; see ops/conv.py. A product for each tap, added to what the tap reads of one phase.
+
+    Few channels lie in planes, where rows are of pixels, and have one product for all taps.
     """
-    (s, t), (c, o), taps = g.stride, W.shape[2:], prod(g.kernel)
-    h, w = (-(-(n + sum(p)) // stride) for n, p, stride in zip(g.size, g.pads, g.stride))
-    dx, planes = np.empty((len(dy), *g.size, c), dy.dtype), c < 4
-    kernels = np.ascontiguousarray(W if planes else W.transpose(0, 1, 3, 2)).reshape(taps, -1, o if planes else c)
+    (s, t), (h, w), (c, o), k = g.stride, _phase_size(g), W.shape[2:], prod(g.kernel)
+    dx, few = np.empty((len(dy), *g.size, c), dy.dtype), c < FEW
+    taps = np.ascontiguousarray(W if few else W.transpose(0, 1, 3, 2)).reshape(k, -1, o if few else c)
 
     def rule(i):
         n, rows = len(dy[i]), dy[i].reshape(-1, o)
-        if planes:
-            all_terms = np.matmul(kernels.reshape(-1, o), rows.T, out=scratch("terms", (taps * c, len(rows))))
-            all_terms = all_terms.reshape(taps, c, n, *g.out).transpose(0, 2, 3, 4, 1)
-            phases = scratch("phases of dx", (s, t, c, n, h, w)).transpose(0, 1, 3, 4, 5, 2)
-        else:
-            term, phases = scratch("terms", (n, *g.out, c)), scratch("phases of dx", (s, t, n, h, w, c))
+        if few:
+            phases, terms = scratch("phases", (s, t, c, n, h, w)), scratch("terms", (k * c, len(rows)))
+            terms = np.matmul(taps.reshape(-1, o), rows.T, out=terms).reshape(k, c, n, *g.out)
+        else:       # (s, t, n, c, h, w) in the order of channels last
+            phases = scratch("phases", (s, t, n, h, w, c)).transpose(0, 1, 2, 5, 3, 4)
+            term = scratch("terms", (n, *g.out, c))
         phases[...] = 0
-        for k, (u, v) in enumerate(np.ndindex(g.kernel)):
-            if planes:
-                term = all_terms[k]
+        for at, (u, v) in enumerate(np.ndindex(g.kernel)):
+            read = _at(phases, u, v, g)
+            if few:
+                read += terms[at]
             else:
-                np.matmul(rows, kernels[k], out=term.reshape(-1, c))
-            phases[u % s, v % t, :, u // s:u // s + g.out[0], v // t:v // t + g.out[1]] += term
-        whole = scratch("dx", (n, h, s, w, t, c))
-        np.copyto(whole, phases.transpose(2, 3, 0, 4, 1, 5))
+                np.matmul(rows, taps[at], out=term.reshape(-1, c))
+                read += term.transpose(0, 3, 1, 2)
+        whole, order = scratch("dx", (n, h, s, w, t, c)), (3, 4, 0, 5, 1, 2) if few else (2, 4, 0, 5, 1, 3)
+        np.copyto(whole, phases.transpose(order))
         dx[i] = crop(whole.reshape(n, h * s, w * t, c), g.pads, g.size)
-    blocks(rule, len(dy), prod(g.out) * c * (taps if planes else 2), least=1)
+    blocks(rule, len(dy), prod(g.out) * c * (k if few else 2), least=1)
     return dx
 
 
