@@ -1,0 +1,189 @@
+"""An explanation: what it holds, and how it is printed."""
+
+import inspect
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..gradcheck import Report
+from ..gradcheck.report import finite
+from . import worked
+from .cases import case
+from .numbers import arranged, block, number
+from .passages import chapters, code, derivations, family, passage, sources, where
+from .topics import KINDS, Topic, find, topics
+
+WIDTH = 116
+COMPARED = (" as sums", " as a column", " by its formula", "the sum", " = v", " of GAN.step")
+HIDDEN = ("unchanged", ", again", ", no grads")
+
+
+@dataclass
+class Explanation:
+    """All there is to say about a topic; `str` is text of at most 120 columns, `to_dict` plain values for JSON.
+
+    example: what the worked example runs, in words; parts: of it (`worked.Part`); report: a gradcheck.Report of the
+    gradient check and of all comparisons; passages: docstrings; code: (names, file, lines) of functions;
+    chapters: (number, title, file); sources: publications.
+    """
+
+    topic: Topic
+    example: str
+    parts: list
+    report: Report
+    passages: list
+    code: list
+    chapters: list
+    sources: list
+
+    @property
+    def place(self):
+        """The file and the first and last line of the thing itself."""
+        return where(self.topic.thing)
+
+    @property
+    def ok(self):
+        """Whether the gradient check passes, and all sums and formulas agree with the code."""
+        return self.report.ok
+
+    def to_dict(self):
+        """Plain Python values; arrays as nested lists; numbers that are not finite as None."""
+        return {
+            "name": self.topic.name, "kind": self.topic.kind, "summary": self.topic.summary, "ok": self.ok,
+            "file": self.place[0], "lines": list(self.place[1]),
+            "derivation": [text._asdict() for text in self.passages],
+            "example": {"of": self.example, "parts": [
+                {"title": part.title, "arrays": {name: _nested(array) for name, array in part.arrays.items()},
+                 "lines": [line._asdict() | {"result": finite(line.result)} for line in part.lines]}
+                for part in self.parts]},
+            "check": self.report.to_dict(),
+            "code": [{"names": names, "file": file, "lines": lines} for names, file, lines in self.code],
+            "chapters": [{"number": n, "title": title, "file": file} for n, title, file in self.chapters],
+            "sources": self.sources}
+
+    def __str__(self):
+        lines = [f"{self.topic.name} ({self.topic.kind}): {_at(*self.place)}"]
+        for text in self.passages:
+            of = f"{text.of}, " if text.of else ""
+            lines += ["", f"DERIVATION: {of}{_at(text.file, text.lines)}", "", *text.text.split("\n")]
+        lines += ["", f"WORKED EXAMPLE: {self.example}"]
+        for part in self.parts:
+            blocks = [block(name, array, name in part.parameters) for name, array in part.arrays.items()]
+            lines += ["", *_wrapped(part.title, "")] + ([""] + arranged(blocks, WIDTH) if blocks else [])
+            lines += [""] * bool(part.lines) + [text for line in part.lines for text in _spelled(line)]
+        lines += ["", *self._check(), "", "CODE", *(f"  {names}: {_at(file, at)}" for names, file, at in self.code)]
+        lines += ["", "CHAPTERS OF THE COURSE" + ("" if self.chapters else ": none names it")]
+        lines += [text for n, title, file in self.chapters for text in (f"  {n:>2}. {title}", f"      {file}")]
+        lines += ["", "SOURCE: " + ("; ".join(self.sources) or "none named; derived above")]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _check(self):
+        if not self.ok:
+            return ["GRADIENT CHECK: WRONG", *str(self.report).split("\n")]
+        first, second, compared = [], [], 0.0
+        for name, error in self.report.items():
+            if name.endswith(COMPARED):
+                compared = max(compared, error)
+            elif not name.endswith(HIDDEN):
+                (second if name.startswith("second ") else first).append(
+                    f"{name.removeprefix('second ')} {f'{error:.0e}' if error else 0}")
+        lines = ["GRADIENT CHECK: ok; largest relative errors against five-point differences"] * bool(first)
+        for title, errors in ("first order", first), ("second order", second):
+            text = ", ".join(error.replace(" ", "\u00a0") for error in errors)     # an item stays in one line
+            lines += [line.replace("\u00a0", " ") for line in textwrap.wrap(
+                text, WIDTH, initial_indent=f"  {title:<14}", subsequent_indent=" " * 16)]
+        return [*lines, f"SUMS AND FORMULAS ABOVE: ok; they agree with the code to {max(compared, 1e-16):.0e}"]
+
+
+def _at(file, lines):
+    return f"{file}:{lines[0]}-{lines[1]}"
+
+
+def _wrapped(text, indent):
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _spelled(line):
+    """quantity = formula, below it the formula with numbers, and the result."""
+    indent = " " * (len(line.quantity) + 2)
+    numbers = f"= {line.numbers} = {number(line.result)}"
+    if line.numbers == number(line.result):
+        numbers = f"= {line.numbers}"
+    whole = f"  {line.quantity} {line.sign} {line.formula}"
+    if len(whole) + len(numbers) + 1 <= 100:
+        return [f"{whole} {numbers}"]
+    return [*textwrap.wrap(whole, WIDTH, subsequent_indent=indent + "    "),
+            *textwrap.wrap(numbers, WIDTH, initial_indent=indent + " ", subsequent_indent=indent + "   ")]
+
+
+def _nested(array):
+    return [_nested(one) for one in array] if np.ndim(array) else finite(float(array))
+
+
+def about(name):
+    """The Explanation of a topic, by a name in any case, such as "conv2d", "wgan-gp" or "r1+r2".
+
+    Raises ConfigError for a name that is none.
+    """
+    topic = find(name)
+    if topic.kind in ("layer", "operation"):
+        cls = topic.thing if topic.kind == "layer" else next(
+            one.thing for one in topics() if one.kind == "layer" and topic.thing in derivations(one.thing))
+        call, layer, x, dy, train, seed = case(cls)
+        return _of_layer(topic, call, layer, x, dy, train, seed)
+    if topic.kind == "loss":
+        loss = topic.thing() if inspect.isclass(topic.thing) else topic.thing
+        return _explanation(topic, "two real logits r, two logits f of fakes" if inspect.isclass(topic.thing) else
+                            "two samples, target t = 1", *worked.of_loss(loss), [topic.name])
+    if topic.kind == "penalty":
+        return _explanation(topic, "D(x) = xW with ‖W‖ = 5, so ∇D = W at each x", *worked.of_penalty(topic.name),
+                            topic.name.split("+"))
+    if topic.kind == "optimiser":
+        return _explanation(topic, "three steps of one parameter θ, which begins at 1", *worked.of_optimiser(
+            topic.thing), [topic.name])
+    return _explanation(topic, "G(z) = zW + b on numbers, D with a hidden layer of two; SGD", *worked.of_step(),
+                        ["step", "GAN"], ["non_saturating"])
+
+
+def about_layer(layer, x, dy=None, train=True):
+    """The Explanation of a layer of your own at x (N, …), an array of small numbers; dy: a cotangent of y's shape."""
+    return _of_layer(Topic(type(layer).__name__, "layer", type(layer)), repr(layer), layer, x, dy, train, 0)
+
+
+def _of_layer(topic, call, layer, x, dy, train, seed):
+    modules = [topic.thing] if topic.kind == "operation" else derivations(topic.thing)
+    files = [f"ops{sign}{module.__name__.rpartition('.')[2]}" for module in modules for sign in "./"]
+    return _explanation(topic, call if train else f"{call}, train=False",
+                        *worked.of_layer(layer, x, dy, train, seed), [topic.name, *files])
+
+
+def _explanation(topic, example, parts, report, words, more=()):
+    """words: names by which chapters speak of the topic; more: names that its passages may be about too."""
+    thing, kept = topic.thing, [*topic.name.split("+"), *more]
+    classes = [thing, *family(thing)] if inspect.isclass(thing) else [thing]
+    things = [*classes, *(module for one in classes for module in derivations(one)), inspect.getmodule(thing)]
+    passages = []
+    for one in dict.fromkeys(things):
+        others = [other.name for other in topics() if inspect.getmodule(other.thing) is one and other.name not in kept]
+        text = passage(one, kept, others)
+        if text.text and not (one is not thing and inspect.ismodule(one) and "\n\n" not in text.text):
+            passages.append(text)
+    texts = [text.text for text in passages]
+    return Explanation(topic, example, parts, report, passages, code(thing), chapters(words), sources(texts))
+
+
+def listed():
+    """All topics as text: by kind, a line each."""
+    found, lines = topics(), ["tinygan explain NAME explains one of these, in any case and spelling:"]
+    for kind, title in KINDS.items():
+        lines += ["", title]
+        for topic in found:
+            if topic.kind == kind:
+                lines.append(_short(topic))
+    return "\n".join(lines)
+
+
+def _short(topic):
+    line = f"  {topic.name:<22}{topic.summary}"
+    return line if len(line) <= WIDTH else line[:WIDTH - 2].rsplit(" ", 1)[0] + " …"
