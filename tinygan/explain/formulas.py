@@ -4,6 +4,7 @@
     tree = parse("−σ(−r)/N", names)
     value(tree, values)          the number, or the array, that it gives
     text(tree, values, index)    the same with numbers in the place of names: "−σ(−2)/2"
+    filled(report, …)            the Line of each formula; the report compares them with what the code computes
 
 The grammar is what the docstrings use: + − · / and products without a sign, powers ² and ᵗ, √, parentheses,
 brackets such as [r < 1] (1 where true, else 0), the functions a (softplus), σ and max, and, in front of a factor,
@@ -11,15 +12,19 @@ log and mean.
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
+from ..gradcheck import Report
 from ..ops.pointwise import sigmoid, softplus
-from .numbers import number, single
+from .numbers import number, place, single
+from .sums import Line
 
 _CALLS = {"a": softplus, "σ": sigmoid, "max": np.maximum}
 _PREFIXES = {"mean": np.mean, "meanₙ": np.mean, "log": np.log, "√": np.sqrt}
 _POWERS = {"²": "2", "ᵗ": "t"}
+EXACT = 1e-12       # two ways to compute the same
 _INFIX = {"+": np.add, "−": np.subtract, "·": np.multiply, "/": np.divide, "<": np.less, ">": np.greater}
 
 
@@ -148,3 +153,33 @@ def text(tree, values, index=()):
         return f"{parts[0]}({', '.join(arguments)})"
     space = "" if kind in "·/" else " "
     return f"{inside(parts[0])}{space}{kind}{space}{inside(parts[1])}"
+
+
+def filled(report, stated, values, found, prefix=""):
+    """A Line for each formula of a quantity in `found`, what the code computed, and of numbers on the way to them.
+
+    stated: as from `assignments`; values: mapping name -> number or array, to which each result is added. The report
+    compares results with `found`, under the quantity `prefix` + name.
+    """
+    for name, sign, formula in stated:
+        tree = parse(formula, values)
+        array = np.asarray(found.get(name, value(tree, values)))
+        result = np.broadcast_to(value(tree, values), array.shape) * 1.0
+        if name in found:
+            report.add(f"{prefix}{name} by its formula", array, result, EXACT, {},
+                       words=("the code's", "the formula's"))
+        if name in found or not array.ndim:
+            index = np.unravel_index(abs(array).argmax(), array.shape) if array.ndim else ()
+            yield Line(name + place(index), formula, text(tree, values, index), float(array[index]), sign)
+        values[name] = result
+
+
+def renamed(report, names):
+    """The report with other names of quantities; names: mapping old -> new, of what stands before a comma."""
+    new, other = Report(report.name), lambda quantity: re.sub(
+        r"^[^,]*", lambda match: names.get(match[0], match[0]), quantity)
+    for quantity, error in report.items():
+        new.note(other(quantity), error)
+    new.failures = [replace(failure, quantity=other(failure.quantity), text=failure.text.replace(
+        failure.quantity, other(failure.quantity), 1)) for failure in report.failures]
+    return new

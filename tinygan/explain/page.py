@@ -8,7 +8,7 @@ import numpy as np
 
 from ..gradcheck import Report
 from ..gradcheck.report import finite
-from . import worked
+from . import game, layer as layers, loss as losses, optimiser, penalty
 from .cases import case
 from .numbers import arranged, block, number
 from .passages import chapters, code, derivations, family, passage, sources, where
@@ -23,7 +23,7 @@ HIDDEN = ("unchanged", ", again", ", no grads")
 class Explanation:
     """All there is to say about a topic; `str` is text of at most 120 columns, `to_dict` plain values for JSON.
 
-    example: what the worked example runs, in words; parts: of it (`worked.Part`); report: a gradcheck.Report of the
+    example: what the worked example runs, in words; parts: of it (`sums.Part`); report: a gradcheck.Report of the
     gradient check and of all comparisons; passages: docstrings; code: (names, file, lines) of functions;
     chapters: (number, title, file); sources: publications.
     """
@@ -97,7 +97,7 @@ class Explanation:
 
 
 def _at(file, lines):
-    return f"{file}:{lines[0]}-{lines[1]}"
+    return f"{file}:{lines[0]}-{lines[1]}" if lines[1] else file
 
 
 def _wrapped(text, indent):
@@ -135,14 +135,14 @@ def about(name):
     if topic.kind == "loss":
         loss = topic.thing() if inspect.isclass(topic.thing) else topic.thing
         return _explanation(topic, "two real logits r, two logits f of fakes" if inspect.isclass(topic.thing) else
-                            "two samples, target t = 1", *worked.of_loss(loss), [topic.name])
+                            "two samples, target t = 1", *losses.example(loss), [topic.name])
     if topic.kind == "penalty":
-        return _explanation(topic, "D(x) = xW with ‖W‖ = 5, so ∇D = W at each x", *worked.of_penalty(topic.name),
+        return _explanation(topic, "D(x) = xW with ‖W‖ = 5, so ∇D = W at each x", *penalty.example(topic.name),
                             topic.name.split("+"))
     if topic.kind == "optimiser":
-        return _explanation(topic, "three steps of one parameter θ, which begins at 1", *worked.of_optimiser(
+        return _explanation(topic, "three steps of one parameter θ, which begins at 1", *optimiser.example(
             topic.thing), [topic.name])
-    return _explanation(topic, "G(z) = zW + b on numbers, D with a hidden layer of two; SGD", *worked.of_step(),
+    return _explanation(topic, "G(z) = zW + b on numbers, D with a hidden layer of two; SGD", *game.example(),
                         ["step", "GAN"], ["non_saturating"])
 
 
@@ -155,7 +155,7 @@ def _of_layer(topic, call, layer, x, dy, train, seed):
     modules = [topic.thing] if topic.kind == "operation" else derivations(topic.thing)
     files = [f"ops{sign}{module.__name__.rpartition('.')[2]}" for module in modules for sign in "./"]
     return _explanation(topic, call if train else f"{call}, train=False",
-                        *worked.of_layer(layer, x, dy, train, seed), [topic.name, *files])
+                        *layers.example(layer, x, dy, train, seed), [topic.name, *files])
 
 
 def _explanation(topic, example, parts, report, words, more=()):
@@ -173,17 +173,18 @@ def _explanation(topic, example, parts, report, words, more=()):
     return Explanation(topic, example, parts, report, passages, code(thing), chapters(words), sources(texts))
 
 
+def catalogue():
+    """All topics: a mapping kind -> list of (name, summary)."""
+    return {kind: [(topic.name, topic.summary) for topic in topics() if topic.kind == kind] for kind in KINDS}
+
+
 def listed():
     """All topics as text: by kind, a line each."""
-    found, lines = topics(), ["tinygan explain NAME explains one of these, in any case and spelling:"]
-    for kind, title in KINDS.items():
-        lines += ["", title]
-        for topic in found:
-            if topic.kind == kind:
-                lines.append(_short(topic))
+    lines = ["tinygan explain NAME explains one of these (upper or lower case; r1+r2: both):"]
+    for kind, found in catalogue().items():
+        lines += ["", KINDS[kind], *(_short(f"  {name:<22}{summary}") for name, summary in found)]
     return "\n".join(lines)
 
 
-def _short(topic):
-    line = f"  {topic.name:<22}{topic.summary}"
+def _short(line):
     return line if len(line) <= WIDTH else line[:WIDTH - 2].rsplit(" ", 1)[0] + " …"

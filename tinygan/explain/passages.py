@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +21,14 @@ class Passage(NamedTuple):
     text: str
 
 
+@cache
 def where(thing):
     """The file of a class, function or module, as from the folder that holds the package, and its first, last line."""
     thing = inspect.unwrap(thing)
-    path = Path(inspect.getsourcefile(thing)).resolve()
-    lines, first = inspect.getsourcelines(thing)
+    try:
+        path, (lines, first) = Path(inspect.getsourcefile(thing)).resolve(), inspect.getsourcelines(thing)
+    except (OSError, TypeError):        # made in an interactive session
+        return f"{thing.__module__}, without a file", (0, 0)
     file = path.relative_to(PARENT) if path.is_relative_to(PARENT) else path
     return file.as_posix(), (max(first, 1), max(first, 1) + len(lines) - 1)
 
@@ -86,23 +90,23 @@ def code(thing):
     owners = {}
     for name in MAPS:
         owner = next((base for base in thing.__mro__ if name in vars(base)), None)
-        if owner is thing or owner is not None and owner.__bases__ != (object,):
+        function = owner and vars(owner)[name]
+        if inspect.isfunction(function) and (owner is thing or "NotImplementedError" not in function.__code__.co_names):
             owners.setdefault(owner, []).append(name)
     found = []
     for owner, names in owners.items():
-        lines = [where(function)[1] for name in names if inspect.isfunction(function := vars(owner)[name])]
-        if lines:
-            first, last = min(a for a, _ in lines), max(b for _, b in lines)
-            found.append((", ".join(names), where(owner)[0], (first, last)))
+        lines = [where(vars(owner)[name])[1] for name in names]
+        found.append((", ".join(names), where(owner)[0], (min(a for a, _ in lines), max(b for _, b in lines))))
     return found
 
 
 def sources(texts):
     """The publications that texts cite by author and year, each once: "Mao et al. 2017, eq. 9"."""
     author = r"[A-ZŁ][\w’'-]+(?: et al\.|(?:, [A-Z][\w-]+)* & [A-Z][\w-]+)?"
-    place = r"(?:, (?:eqs?\.|sections?|Algorithms?|Alg\.|Theorem)\s[\d.]+(?: and (?:section )?\d+)?)?"
+    place = r"(?:eqs?\.|sections?|Algorithms?|Alg\.|Theorem)\s[\d.]+(?: and (?:section |eq\. )?\d+)?"
+    cited = rf"({author}\s(?:19|20)\d\d)((?: \(\w+\))?(?:, {place})?)"
     found, digits = {}, lambda place: set(re.findall(r"\d+", place))
-    for publication, where in re.findall(rf"({author}\s(?:19|20)\d\d)({place})", " ".join(" ".join(texts).split())):
+    for publication, where in re.findall(cited, " ".join(" ".join(texts).split())):
         places = found.setdefault(publication, [])
         if not any(digits(where) <= digits(other) and where[:3] in (other[:3], "") for other in places):
             places.append(where.rstrip("."))
@@ -115,18 +119,20 @@ def chapters(names, folder=None):
     Those named after it come first, the others in the order of the course. A list of (number, title, file); it is empty
     where the course does not lie beside the package.
     """
-    folder = PARENT / "examples" if folder is None else folder
     found = []
-    for path in sorted(folder.glob("[0-9][0-9]_*.py")):
-        script = path.read_text(encoding="utf-8")
+    for stem, script in _scripts(PARENT / "examples" if folder is None else folder):
         heading = re.match(r"# %% \[markdown\]\n# # (\d+)\. (.*)", script)
         count = sum(len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", script)) for name in names)
-        stem = path.stem[2:].replace("_", "")
-        titled = any(plain(name) in stem for name in names)
+        titled = any(plain(name) in plain(stem) for name in names)
         if heading and (count or titled):
-            found.append((not titled, count < 2, int(heading[1]), heading[2], f"examples/{path.stem}.md"))
+            found.append((not titled, count < 2, int(heading[1]), heading[2], f"examples/{stem}.md"))
     found = [one for one in sorted(found) if one[:2] != (True, True)] or sorted(found)
     return [one[2:] for one in found[:2]]
+
+
+@cache
+def _scripts(folder):
+    return [(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
 
 
 def plain(name):

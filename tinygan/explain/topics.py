@@ -3,6 +3,7 @@
 import inspect
 import re
 from difflib import get_close_matches
+from functools import cache
 from typing import NamedTuple
 
 from .. import gan, layers, losses, optim, penalties
@@ -31,8 +32,9 @@ class Topic(NamedTuple):
         return " ".join(text.split())
 
 
+@cache
 def topics():
-    """All topics, by kind: public layers, objectives and cross-entropies, penalties, optimisers, the operations whose
+    """A list of all topics: public layers, objectives and cross-entropies, penalties, optimisers, the operations whose
     module a layer's docstring names as its derivation, and one step of the game."""
     public = [getattr(layers, name) for name in layers.__all__ if inspect.isclass(getattr(layers, name))]
     operations = dict.fromkeys(module for layer in public for module in derivations(layer))
@@ -45,7 +47,8 @@ def topics():
             *(Topic(name, "loss", type(losses.get(name))) for name in losses.names),
             *(Topic(function.__name__, "loss", function) for function in functions
               if inspect.isfunction(function) and function.__module__ == "tinygan.ops.losses"),
-            *(Topic(name, "penalty", getattr(penalties, name, penalties.Penalty)) for name in [*penalties.names, *weighted]),
+            *(Topic(name, "penalty", getattr(penalties, name, penalties.Penalty))
+              for name in [*penalties.names, *weighted]),
             *(Topic(cls.__name__, "optimiser", cls) for cls in vars(optim).values() if inspect.isclass(cls)
               and issubclass(cls, optim.Optimizer) and cls is not optim.Optimizer)]
 
@@ -63,5 +66,5 @@ def find(name):
         return Topic("+".join(part.name for part in parts), "penalty", penalties.Penalty)
     near = [known[one].name for one in known if plain(name) and plain(name) in one]
     near = list(dict.fromkeys([*near, *(known[one].name for one in get_close_matches(plain(name), known, 6, 0.5))]))[:6]
-    raise ConfigError(f"nothing of the name {name!r} to explain; {f'near it: {chr(44).join(near)}' if near else ''}"
-                      f"all names: tinygan explain")
+    raise ConfigError(f"unknown name {name!r}{', near: ' * bool(near)}{', '.join(near)}; list all names with: "
+                      f"tinygan explain")
