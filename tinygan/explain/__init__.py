@@ -6,15 +6,17 @@
     explain.topics()                               what there is
 
 The names come from the library and the derivations from its docstrings; no text about a layer or a loss stands here.
-In this package: `topics` (names), `passages` (docstrings, files, sources, chapters); worked examples and their checks,
-of a `layer` (arrays: `cases`), a `loss`, a `penalty`, an `optimiser` and a step of the `game`; for these `sums`, entries
-as sums, and `formulas`, those of docstrings with numbers; `numbers` and `page` (text).
+In this package: `topics` (names); `passages` (docstrings, files, sources, chapters); worked examples and their checks
+of a `layer` (arrays: `cases`), a `loss`, a `penalty`, an `optimiser`, a step of the `game`; what these use: `sums`
+(entries as sums) and `formulas` (of docstrings, with numbers); `gather`, which joins all; `numbers`, `page` (text).
 
-    >>> str(about("dense")).split("\n")[0]
-    'Dense, a layer: tinygan/layers/dense.py:8-42'
+    >>> found = about("dense")
+    >>> found.ok, found.place
+    (True, ('tinygan/layers/dense.py', (8, 42)))
 """
 
-from .page import Explanation, about, about_layer, catalogue, listed
+from .gather import about, about_layer
+from .page import Explanation, catalogue, listed
 from .topics import find, topics
 
 __all__ = ["Explanation", "about", "about_layer", "catalogue", "find", "listed", "topics"]

@@ -60,10 +60,15 @@ class _Parser:
         """The next token, if it is one of these."""
         return self.tokens.pop(0) if self.tokens[0] in wanted else None
 
+    def need(self, *wanted):
+        """The next token, which must be one of these."""
+        if self.tokens[0] not in wanted:
+            raise ValueError(f"expected one of {' '.join(wanted)} in a formula, got {self.tokens[0] or 'its end'!r}")
+        return self.tokens.pop(0)
+
     def whole(self):
         tree = self.sum()
-        if self.tokens != [""]:
-            raise ValueError(f"unexpected {self.tokens[0]!r} in a formula")
+        self.need("")
         return tree
 
     def sum(self):
@@ -89,21 +94,22 @@ class _Parser:
         return base
 
     def atom(self):
-        token = self.tokens.pop(0)
-        if token in self.names:
-            return ("name", token)
-        if token in _CALLS:
-            self.take("(")
+        if name := self.take(*self.names):
+            return ("name", name)
+        if function := self.take(*_CALLS):
+            self.need("(")
             arguments = [self.sum()]
             while self.take(","):
                 arguments.append(self.sum())
-            self.take(")")
-            return ("call", token, *arguments)
-        if token in ("(", "["):
+            self.need(")")
+            return ("call", function, *arguments)
+        if bracket := self.take("(", "["):
             inside = self.sum()
-            self.take(")", "]")
-            return ("group", token, inside)
-        return ("number", token)
+            self.need({"(": ")", "[": "]"}[bracket])
+            return ("group", bracket, inside)
+        if not re.match(r"\d|½", self.tokens[0]):
+            raise ValueError(f"expected a number or a name in a formula, got {self.tokens[0] or 'its end'!r}")
+        return ("number", self.tokens.pop(0))
 
 
 def value(tree, values):
@@ -166,7 +172,7 @@ def filled(report, stated, values, found, prefix=""):
         array = np.asarray(found.get(name, value(tree, values)))
         result = np.broadcast_to(value(tree, values), array.shape) * 1.0
         if name in found:
-            report.add(f"{prefix}{name} by its formula", array, result, EXACT, {},
+            report.add(f"{prefix}{name}, by its formula", array, result, EXACT, {},
                        words=("the code's", "the formula's"))
         if name in found or not array.ndim:
             index = np.unravel_index(abs(array).argmax(), array.shape) if array.ndim else ()

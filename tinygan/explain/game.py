@@ -41,7 +41,7 @@ def example():
     played.step(x_real)
     for name in "DG":
         here, there = (getattr(one, name).theta for one in (gan, played))
-        report.add(f"θ_{name} of GAN.step", there, here, EXACT, {}, words=("GAN.step", "here"))
+        report.add(f"θ_{name}, of GAN.step", there, here, EXACT, {}, words=("GAN.step", "here"))
         report.merge(renamed(check_loss(_objective(_game(_Kept), name, x_real), here.copy()),
                              {"d0": f"{name.lower()}_loss: dθ_{name}"}))
     return parts, report

@@ -40,7 +40,7 @@ def _along(report, layer, x, dy, dx, J, cache):
     j = telling(J, dx)
     tx, at = np.eye(x.size)[j].reshape(x.shape), place(np.unravel_index(j, x.shape))
     ty, _ = layer.jvp(tx, cache)
-    report.add("ty as a column", ty, J[:, j].reshape(dy.shape), 1e-8, {}, words=("the code's", "∂y/∂x"))
+    report.add("ty, as a column", ty, J[:, j].reshape(dy.shape), 1e-8, {}, words=("the code's", "∂y/∂x"))
     return Part(f"jvp(tx) -> ty, along the unit tangent at x{at}", {"tx": tx, "ty": ty}, (),
                 (inner_product(f"dx{at}", dy, ty),))
 

@@ -1,6 +1,5 @@
 """An explanation: what it holds, and how it is printed."""
 
-import inspect
 import textwrap
 from dataclasses import dataclass
 
@@ -8,15 +7,12 @@ import numpy as np
 
 from ..gradcheck import Report
 from ..gradcheck.report import finite
-from . import game, layer as layers, loss as losses, optimiser, penalty
-from .cases import case
 from .numbers import arranged, block, number
-from .passages import chapters, code, derivations, family, passage, sources, where
-from .topics import KINDS, Topic, find, topics
+from .passages import PARENT, where
+from .topics import KINDS, Topic, topics
 
 WIDTH = 116
-COMPARED = (" as sums", " as a column", " by its formula", "the sum", " = v", " of GAN.step")
-HIDDEN = ("unchanged", ", again", ", no grads")
+HIDDEN = ("unchanged", ", again", ", no grads")     # quantities of gradcheck that are shown only if they are wrong
 
 
 @dataclass
@@ -73,22 +69,26 @@ class Explanation:
             lines += ["", *_wrapped(part.title, "")] + ([""] + arranged(blocks, WIDTH) if blocks else [])
             lines += [""] * bool(part.lines) + [text for line in part.lines for text in _spelled(line)]
         lines += ["", *self._check(), "", "CODE", *(f"  {names}: {_at(file, at)}" for names, file, at in self.code)]
-        lines += ["", "CHAPTERS OF THE COURSE" + ("" if self.chapters else ": none names it")]
+        missing = "none names it" if (PARENT / "examples").is_dir() else "see examples/ in the source of tinygan"
+        lines += ["", "CHAPTERS OF THE COURSE" + ("" if self.chapters else f": {missing}")]
         lines += [text for n, title, file in self.chapters for text in (f"  {n:>2}. {title}", f"      {file}")]
         lines += ["", "SOURCE: " + ("; ".join(self.sources) or "none named; derived above")]
         return "\n".join(line.rstrip() for line in lines)
 
     def _check(self):
         if not self.ok:
-            return ["GRADIENT CHECK: WRONG", *str(self.report).split("\n")]
+            return ["CHECK: WRONG", *str(self.report).split("\n")]
         first, second, compared = [], [], 0.0
         for name, error in self.report.items():
-            if name.endswith(COMPARED):
+            if name.endswith(HIDDEN):
+                continue
+            if ", " in name:        # what the examples compare: "dx, as sums", "m, by its formula"
                 compared = max(compared, error)
-            elif not name.endswith(HIDDEN):
+            else:
                 (second if name.startswith("second ") else first).append(
                     f"{name.removeprefix('second ')} {f'{error:.0e}' if error else 0}")
-        lines = ["GRADIENT CHECK: ok; largest relative errors against five-point differences"] * bool(first)
+        title = "GRADIENT CHECK: ok; largest relative errors against five-point differences (tolerance 1e-8)"
+        lines = [title] * bool(first)
         for title, errors in ("first order", first), ("second order", second):
             text = ", ".join(error.replace(" ", "\u00a0") for error in errors)     # an item stays in one line
             lines += [line.replace("\u00a0", " ") for line in textwrap.wrap(
@@ -119,58 +119,6 @@ def _spelled(line):
 
 def _nested(array):
     return [_nested(one) for one in array] if np.ndim(array) else finite(float(array))
-
-
-def about(name):
-    """The Explanation of a topic, by a name in any case, such as "conv2d", "wgan-gp" or "r1+r2".
-
-    Raises ConfigError for a name that is none.
-    """
-    topic = find(name)
-    if topic.kind in ("layer", "operation"):
-        cls = topic.thing if topic.kind == "layer" else next(
-            one.thing for one in topics() if one.kind == "layer" and topic.thing in derivations(one.thing))
-        call, layer, x, dy, train, seed = case(cls)
-        return _of_layer(topic, call, layer, x, dy, train, seed)
-    if topic.kind == "loss":
-        loss = topic.thing() if inspect.isclass(topic.thing) else topic.thing
-        return _explanation(topic, "two real logits r, two logits f of fakes" if inspect.isclass(topic.thing) else
-                            "two samples, target t = 1", *losses.example(loss), [topic.name])
-    if topic.kind == "penalty":
-        return _explanation(topic, "D(x) = xW with ‖W‖ = 5, so ∇D = W at each x", *penalty.example(topic.name),
-                            topic.name.split("+"))
-    if topic.kind == "optimiser":
-        return _explanation(topic, "three steps of one parameter θ, which begins at 1", *optimiser.example(
-            topic.thing), [topic.name])
-    return _explanation(topic, "G(z) = zW + b on numbers, D with a hidden layer of two; SGD", *game.example(),
-                        ["step", "GAN"], ["non_saturating"])
-
-
-def about_layer(layer, x, dy=None, train=True):
-    """The Explanation of a layer of your own at x (N, …), an array of small numbers; dy: a cotangent of y's shape."""
-    return _of_layer(Topic(type(layer).__name__, "layer", type(layer)), repr(layer), layer, x, dy, train, 0)
-
-
-def _of_layer(topic, call, layer, x, dy, train, seed):
-    modules = [topic.thing] if topic.kind == "operation" else derivations(topic.thing)
-    files = [f"ops{sign}{module.__name__.rpartition('.')[2]}" for module in modules for sign in "./"]
-    return _explanation(topic, call if train else f"{call}, train=False",
-                        *layers.example(layer, x, dy, train, seed), [topic.name, *files])
-
-
-def _explanation(topic, example, parts, report, words, more=()):
-    """words: names by which chapters speak of the topic; more: names that its passages may be about too."""
-    thing, kept = topic.thing, [*topic.name.split("+"), *more]
-    classes = [thing, *family(thing)] if inspect.isclass(thing) else [thing]
-    things = [*classes, *(module for one in classes for module in derivations(one)), inspect.getmodule(thing)]
-    passages = []
-    for one in dict.fromkeys(things):
-        others = [other.name for other in topics() if inspect.getmodule(other.thing) is one and other.name not in kept]
-        text = passage(one, kept, others)
-        if text.text and not (one is not thing and inspect.ismodule(one) and "\n\n" not in text.text):
-            passages.append(text)
-    texts = [text.text for text in passages]
-    return Explanation(topic, example, parts, report, passages, code(thing), chapters(words), sources(texts))
 
 
 def catalogue():

@@ -28,7 +28,7 @@ def where(thing):
     try:
         path, (lines, first) = Path(inspect.getsourcefile(thing)).resolve(), inspect.getsourcelines(thing)
     except (OSError, TypeError):        # made in an interactive session
-        return f"{thing.__module__}, without a file", (0, 0)
+        return f"{getattr(thing, '__module__', thing.__name__)}, without a file", (0, 0)
     file = path.relative_to(PARENT) if path.is_relative_to(PARENT) else path
     return file.as_posix(), (max(first, 1), max(first, 1) + len(lines) - 1)
 

@@ -49,7 +49,7 @@ def example(name):
     J, gradient = jacobian(outputs, array), gradient.reshape(array.shape)
     spelled = (gradient_as_sum(report, what, gradient, J, {"l": ("dl", dl), "v": ("u", u)}) if of_x else
                gradient_as_sum(report, what, gradient, J[dl.size:], {"v": ("u", u)}))
-    report.add("dtx = v", dtx, v, formulas.EXACT, {}, words=("dtx", "v"))
+    report.add("dtx, equal to v", dtx, v, formulas.EXACT, {}, words=("dtx", "v"))
     report.merge(_check(name))
     return [Part(f"v = backward(1), then φ and u with N = {len(x)} and {symbol} = {number(WEIGHT)}",
                  {**points, "W": W.copy(), "v": v, "‖v‖": norms, **found}, ("W",), lines),
@@ -66,7 +66,8 @@ def _several(name):
         report.merge(of_one)
         total = total + np.append(found[1].arrays["dW"], found[0].arrays["φ"])
     value, dW = _penalised(name, *_linear(), _Halves())
-    report.add("the sum", np.append(dW, value), total, formulas.EXACT, {}, words=("the code's", "that of the parts"))
+    report.add("φ and dW, of all", np.append(dW, value), total, formulas.EXACT, {},
+               words=("the code's", "that of the parts"))
     report.merge(_check(name))
     return [*parts, Part(name, {"φ": value, "dW": dW[:, None]}, ("dW",))], report
 

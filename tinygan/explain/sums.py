@@ -58,7 +58,7 @@ def gradient_as_sum(report, name, gradient, J, cotangents):
     of these arrays, in this order.
     """
     flat = np.concatenate([array.reshape(-1) for _, array in cotangents.values()])
-    report.add(f"d{name} as sums", gradient, (flat @ J).reshape(gradient.shape), 1e-8, {}, words=("the code's", "Σ"))
+    report.add(f"d{name}, as sums", gradient, (flat @ J).reshape(gradient.shape), 1e-8, {}, words=("the code's", "Σ"))
     j = telling(J, gradient)
     at, rows = place(np.unravel_index(j, gradient.shape)), _nonzero(J[:, j])
     labels = [f"{d}{place(index)}" for d, array in cotangents.values() for index in np.ndindex(array.shape)]
