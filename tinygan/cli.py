@@ -1,10 +1,11 @@
-"""The command line: tinygan train | sample | evaluate | report | compare | gradcheck | bench | info.
+"""The command line: tinygan train | sample | evaluate | report | compare | gradcheck | explain | bench | info.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 success, 1 a check failed, 2 bad input, 3 training
 diverged (the last finite weights are kept), 130 stopped by Ctrl-C (the results so far are kept).
 """
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -138,6 +139,18 @@ def _parser():
                   ["gradcheck --seed 3"])
     add("--seed", type=_at_least(0), default=0, help="of inputs and cotangents (default 0)")
 
+    add = command(_explain, "explain a layer, loss, penalty, optimiser, or one step of the game",
+                  "The derivation as it stands beside the code, an example on small integers with entries spelled out\n"
+                  "as sums, the gradient check, file and lines, chapters of the course, source. Exit code 1 if a\n"
+                  "check fails.", [
+                      "explain                      all names",
+                      "explain conv2d               a layer; also dense, batchnorm, softmax, parallel, …",
+                      "explain non-saturating       a loss; also hinge, wasserstein, bce_with_logits, …",
+                      "explain r1+r2                penalties; adam: an optimiser; step: one step of D and one of G",
+                      "explain adam --json | jq .ok"])
+    add("name", metavar="NAME", nargs="?", help="in upper or lower case, with or without - and _ (default: list names)")
+    add("--json", action="store_true", help="one JSON object instead of text")
+
     add = command(_bench, "time layers and training steps, on the CPU and on the GPU",
                   "Time each layer and whole training steps over batch sizes on every usable backend: a table, the\n"
                   "batch size from which the GPU is faster, a plot, and the times as JSON and CSV with the\n"
@@ -269,6 +282,18 @@ def _gradcheck(args):
     print(f"\nlargest relative errors; {'all within' if not wrong else f'{len(wrong)} beyond'} tolerance "
           f"(1e-8 against five-point differences, 1e-12 for the adjoint identity)")
     return 1 if wrong else 0
+
+
+def _explain(args):
+    from . import explain
+    if args.name is None:
+        names = {kind: [{"name": name, "summary": text} for name, text in found]
+                 for kind, found in explain.catalogue().items()}
+        print(json.dumps(names) if args.json else explain.listed(), flush=True)
+        return 0
+    found = explain.about(args.name)
+    print(json.dumps(found.to_dict(), allow_nan=False) if args.json else found, flush=True)
+    return 0 if found.ok else 1
 
 
 def _column(quantity):

@@ -6,7 +6,8 @@
         for m steps (the paper has m = 1):                                      g_step
             sample fresh noise z;      step G down  g_loss(D(G(z)))
 
-G's gradient passes through D without adding to any gradient of D: there D.backward is given no `grads`.
+G's gradient passes through D without adding to any gradient of D: there D.backward is given no `grads` (derivation in
+`losses.py`).
 """
 
 from itertools import islice

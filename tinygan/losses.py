@@ -6,12 +6,12 @@ arrays of the logits' dtype on their backend: reading one (`float(loss)`) is wha
 
     name             d_loss (r = real, f = fake logits)     g_loss                source
     minimax          mean a(−r) + mean a(f)                −mean a(f)            Goodfellow et al. 2014, eq. 1
-    non_saturating   mean a(−r) + mean a(f)                mean a(−f)            ibid., section 3
+    non_saturating   mean a(−r) + mean a(f)                mean a(−f)            Goodfellow et al. 2014, section 3
     least_squares    ½ mean (r − 1)² + ½ mean f²           ½ mean (f − 1)²       Mao et al. 2017, eq. 9
     hinge            mean max(0, 1−r) + mean max(0, 1+f)   −mean f               Lim & Ye 2017
     wasserstein      mean f − mean r                       −mean f               Arjovsky et al. 2017
     relativistic     mean a(f − r), in pairs               mean a(r − f)         Jolicoeur-Martineau 2018
-    relativistic_average  mean a(f̄ − r) + mean a(f − r̄)    mean a(r − f̄) + mean a(r̄ − f)   ibid.; x̄: the mean
+    relativistic_average  mean a(f̄ − r) + mean a(f − r̄)    mean a(r − f̄) + mean a(r̄ − f)   as relativistic; x̄: mean
 
 To θ_G. The loss depends on θ_G through x = G(z) and f = D(x) only, so the chain rule is two calls of backward:
 
@@ -76,7 +76,16 @@ class Loss:
 
 
 class NonSaturating(Loss):
-    """D: cross-entropy of real against 1 (or 1 − smoothing) and of fake against 0. G: of fake against 1."""
+    """D: cross-entropy of real against 1 (or 1 − smoothing) and of fake against 0. G: of fake against 1.
+
+        d_loss = mean a(−r) + mean a(f)             d_real = −σ(−r)/N       d_fake = σ(f)/M
+        g_loss = mean a(−f)                         d_fake = −σ(−f)/M
+
+    for N real logits r and M fake logits f, where a(l) = log(1 + eˡ) and so a′ = σ (derivation in `ops/losses.py`). G's
+    gradient is largest where D is sure that a sample is fake, σ(f) near 0. With the target t = 1 − smoothing in the
+    place of 1, d_real is (σ(r) − t)/N, which is −σ(−r)/N for t = 1.
+    Source: Goodfellow et al. 2014, section 3; Salimans et al. 2016, section 3.4 (smoothing).
+    """
 
     def __init__(self, smoothing=0.0):
         if not 0 <= smoothing < 1:
@@ -94,7 +103,14 @@ class NonSaturating(Loss):
 
 
 class Minimax(NonSaturating):
-    """The zero-sum game: G minimises mean log(1 − D(G(z))), whose gradient −σ(f)/N fades where D is sure."""
+    """The zero-sum game: G minimises mean log(1 − D(G(z))), what D's loss says of fakes with the opposite sign.
+
+        d_loss = mean a(−r) + mean a(f)             d_real = −σ(−r)/N       d_fake = σ(f)/M
+        g_loss = −mean a(f)                         d_fake = −σ(f)/M
+
+    a(l) = log(1 + eˡ), a′ = σ. G's gradient vanishes where D is sure that a sample is fake: there σ(f) is near 0.
+    Source: Goodfellow et al. 2014, eq. 1.
+    """
 
     def g_loss(self, fake_logits, real_logits=None):
         loss, d_fake = bce_with_logits(fake_logits, 0.0)
@@ -102,7 +118,14 @@ class Minimax(NonSaturating):
 
 
 class LeastSquares(Loss):
-    """Targets 1 for real and 0 for fake; G wants 1.  ∂/∂l ½(l − t)² = l − t."""
+    """Mean squared errors: targets t are 1 for real and 0 for fake; G wants 1.
+
+        d_loss = ½ mean (r − 1)² + ½ mean f²        d_real = (r − 1)/N      d_fake = f/M
+        g_loss = ½ mean (f − 1)²                    d_fake = (f − 1)/M
+
+    as the derivative of ½(l − t)² is l − t: also a logit beyond its target is moved back.
+    Source: Mao et al. 2017, eq. 9.
+    """
 
     def d_loss(self, real_logits, fake_logits):
         check(real_logits, fake_logits)
@@ -116,7 +139,14 @@ class LeastSquares(Loss):
 
 
 class Hinge(Loss):
-    """D is pushed until real > 1 and fake < −1; G moves the mean logit up."""
+    """D is pushed until real > 1 and fake < −1; G moves the mean logit up.
+
+        d_loss = mean max(0, 1 − r) + mean max(0, 1 + f)        d_real = −[r < 1]/N     d_fake = [f > −1]/M
+        g_loss = −mean f                                        d_fake = −1/M
+
+    [r < 1] is 1 where r < 1, else 0: the slope of max(0, 1 − r) is −1 left of the kink and 0 from there on.
+    Source: Lim & Ye 2017.
+    """
 
     def d_loss(self, real_logits, fake_logits):
         check(real_logits, fake_logits)
@@ -130,7 +160,15 @@ class Hinge(Loss):
 
 
 class Wasserstein(Loss):
-    """D estimates the Wasserstein-1 distance; it must be kept Lipschitz by a penalty or by clipping."""
+    """D estimates the Wasserstein-1 distance; it must be kept Lipschitz by a penalty or by clipping.
+
+        d_loss = mean f − mean r                    d_real = −1/N           d_fake = 1/M
+        g_loss = −mean f                            d_fake = −1/M
+
+    W₁(p, q) is the maximum of −d_loss over all D whose slope is at most 1 (Kantorovich–Rubinstein duality). The
+    gradients do not depend on the logits: nothing but that bound keeps D from growing.
+    Source: Arjovsky et al. 2017, eq. 2.
+    """
 
     def d_loss(self, real_logits, fake_logits):
         check(real_logits, fake_logits)
@@ -144,7 +182,11 @@ class Wasserstein(Loss):
 class Relativistic(Loss):
     """Each fake sample is judged against one real sample: with δ = f − r, D lowers a(δ), G lowers a(−δ).
 
-    ∂a(δ)/∂f = σ(δ) = −∂a(δ)/∂r.  Both batches must have the same size.
+        d_loss = mean a(f − r)                      d_real = −σ(f − r)/N    d_fake = σ(f − r)/N
+        g_loss = mean a(r − f)                      d_fake = −σ(r − f)/N
+
+    where a(l) = log(1 + eˡ), as ∂a(δ)/∂f = σ(δ) = −∂a(δ)/∂r.  Both batches must have the same size N.
+    Source: Jolicoeur-Martineau 2018.
     """
 
     needs_real = True
@@ -162,10 +204,15 @@ class Relativistic(Loss):
 
 
 class RelativisticAverage(Loss):
-    """Each sample is judged against the mean logit of the other kind: p = r − mean f, q = f − mean r.
+    """Each sample is judged against the mean logit of the other kind.
 
-    D: mean a(−p) + mean a(q);  G: mean a(p) + mean a(−q).  The means carry gradient too (the cross terms):
+        p = r − mean f                              q = f − mean r
+        d_loss = mean a(−p) + mean a(q)             d_real = −σ(−p)/N − mean(σ(q))/N     d_fake = σ(q)/M + mean(σ(−p))/M
+        g_loss = mean a(p) + mean a(−q)             d_fake = −σ(−q)/M − mean(σ(p))/M
+
+    Here a(l) = log(1 + eˡ) and a′ = σ. The means carry gradient too (the cross terms):
     ∂/∂rᵢ = ∂L/∂pᵢ − (1/N) Σⱼ ∂L/∂qⱼ   and   ∂/∂fⱼ = ∂L/∂qⱼ − (1/M) Σᵢ ∂L/∂pᵢ,  N real, M fake.
+    Source: Jolicoeur-Martineau 2018.
     """
 
     needs_real = True
