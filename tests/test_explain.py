@@ -249,6 +249,7 @@ def test_chapters(tmp_path):
     for stem, text in [("03_dense_layer", "3. Why?\n"), ("01_first", "1. What?\n# Dense Dense\n"),
                        ("02_one", "2. How?\n# Dense\n"), ("04_more", "4. Where?\n# Dense, Dense, DenseNet\n")]:
         (tmp_path / f"{stem}.py").write_text(f"# %% [markdown]\n# # {text}", encoding="utf-8")
+        (tmp_path / f"{stem}.md").touch()       # the page
     assert passages.chapters(["Dense"], tmp_path) == [(3, "Why?", "examples/03_dense_layer.md"),
                                                       (1, "What?", "examples/01_first.md")]
     assert passages.chapters(["ReLU"], tmp_path) == [] == passages.chapters(["Dense"], tmp_path / "gone")

@@ -1,17 +1,8 @@
 """GAN objectives: logits in, loss and ∂loss/∂logits out, for both players.
 
-Networks give logits l; D(x) = σ(l). With a(l) = log(1 + eˡ) (softplus):  −log D = a(−l),
-−log(1 − D) = a(l), and a′ = σ. All losses average over the batch and are minimised. Loss values are 0-d
-arrays of the logits' dtype on their backend: reading one (`float(loss)`) is what waits for a device.
-
-    name             d_loss (r = real, f = fake logits)     g_loss                source
-    minimax          mean a(−r) + mean a(f)                −mean a(f)            Goodfellow et al. 2014, eq. 1
-    non_saturating   mean a(−r) + mean a(f)                mean a(−f)            Goodfellow et al. 2014, section 3
-    least_squares    ½ mean (r − 1)² + ½ mean f²           ½ mean (f − 1)²       Mao et al. 2017, eq. 9
-    hinge            mean max(0, 1−r) + mean max(0, 1+f)   −mean f               Lim & Ye 2017
-    wasserstein      mean f − mean r                       −mean f               Arjovsky et al. 2017
-    relativistic     mean a(f − r), in pairs               mean a(r − f)         Jolicoeur-Martineau 2018
-    relativistic_average  mean a(f̄ − r) + mean a(f − r̄)    mean a(r − f̄) + mean a(r̄ − f)   as relativistic; x̄: mean
+Networks give logits l; D(x) = σ(l). With a(l) = log(1 + eˡ) (softplus):  −log D = a(−l),  −log(1 − D) = a(l), and
+a′ = σ. All losses are means over the batch, to be minimised, 0-d arrays of the logits' dtype on their backend (reading
+one waits for a device). Each class below states losses and gradients for N real logits r and M fake logits f.
 
 To θ_G. The loss depends on θ_G through x = G(z) and f = D(x) only, so the chain rule is two calls of backward:
 
@@ -63,9 +54,8 @@ class Loss:
     d_loss(real_logits, fake_logits) -> loss, d_real, d_fake
     g_loss(fake_logits, real_logits=None) -> loss, d_fake
 
-    Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss takes the real logits too. smoothing: the
-    real target is 1 − smoothing (Salimans et al. 2016, 3.4), in cross-entropy losses. `GAN` takes any object with these
-    two maps; one that derives from Loss is refused for a D that ends in Sigmoid.
+    Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss takes the real logits too. `GAN` takes any
+    object with these two maps; one that derives from Loss is refused for a D that ends in Sigmoid.
     """
 
     needs_real = False
@@ -81,10 +71,8 @@ class NonSaturating(Loss):
         d_loss = mean a(−r) + mean a(f)             d_real = −σ(−r)/N       d_fake = σ(f)/M
         g_loss = mean a(−f)                         d_fake = −σ(−f)/M
 
-    for N real logits r and M fake logits f, where a(l) = log(1 + eˡ) and so a′ = σ (derivation in `ops/losses.py`). G's
-    gradient is largest where D is sure that a sample is fake, σ(f) near 0. With the target t = 1 − smoothing in the
-    place of 1, d_real is (σ(r) − t)/N, which is −σ(−r)/N for t = 1.
-    Source: Goodfellow et al. 2014, section 3; Salimans et al. 2016, section 3.4 (smoothing).
+    (derivation in `ops/losses.py`). G's gradient is largest where σ(f) is near 0. With smoothing the target is t and
+    d_real = (σ(r) − t)/N. Goodfellow et al. 2014, section 3; smoothing: Salimans et al. 2016, section 3.4.
     """
 
     def __init__(self, smoothing=0.0):
@@ -103,13 +91,10 @@ class NonSaturating(Loss):
 
 
 class Minimax(NonSaturating):
-    """The zero-sum game: G minimises mean log(1 − D(G(z))), what D's loss says of fakes with the opposite sign.
+    """The zero-sum game: G minimises mean log(1 − D(G(z))).  Goodfellow et al. 2014, eq. 1.
 
         d_loss = mean a(−r) + mean a(f)             d_real = −σ(−r)/N       d_fake = σ(f)/M
         g_loss = −mean a(f)                         d_fake = −σ(f)/M
-
-    a(l) = log(1 + eˡ), a′ = σ. G's gradient vanishes where D is sure that a sample is fake: there σ(f) is near 0.
-    Source: Goodfellow et al. 2014, eq. 1.
     """
 
     def g_loss(self, fake_logits, real_logits=None):
@@ -118,13 +103,10 @@ class Minimax(NonSaturating):
 
 
 class LeastSquares(Loss):
-    """Mean squared errors: targets t are 1 for real and 0 for fake; G wants 1.
+    """Mean squared errors: targets are 1 for real and 0 for fake; G wants 1.  Mao et al. 2017, eq. 9.
 
         d_loss = ½ mean (r − 1)² + ½ mean f²        d_real = (r − 1)/N      d_fake = f/M
         g_loss = ½ mean (f − 1)²                    d_fake = (f − 1)/M
-
-    as the derivative of ½(l − t)² is l − t: also a logit beyond its target is moved back.
-    Source: Mao et al. 2017, eq. 9.
     """
 
     def d_loss(self, real_logits, fake_logits):
@@ -139,13 +121,10 @@ class LeastSquares(Loss):
 
 
 class Hinge(Loss):
-    """D is pushed until real > 1 and fake < −1; G moves the mean logit up.
+    """D is pushed until real > 1 and fake < −1; G moves the mean logit up.  Lim & Ye 2017.  [c] is 1 if c, else 0.
 
         d_loss = mean max(0, 1 − r) + mean max(0, 1 + f)        d_real = −[r < 1]/N     d_fake = [f > −1]/M
         g_loss = −mean f                                        d_fake = −1/M
-
-    [r < 1] is 1 where r < 1, else 0: the slope of max(0, 1 − r) is −1 left of the kink and 0 from there on.
-    Source: Lim & Ye 2017.
     """
 
     def d_loss(self, real_logits, fake_logits):
@@ -160,14 +139,10 @@ class Hinge(Loss):
 
 
 class Wasserstein(Loss):
-    """D estimates the Wasserstein-1 distance; it must be kept Lipschitz by a penalty or by clipping.
+    """−d_loss ≤ W₁(p, q) if D's slope is at most 1, as a penalty or clipping keeps it.  Arjovsky et al. 2017, eq. 2.
 
         d_loss = mean f − mean r                    d_real = −1/N           d_fake = 1/M
         g_loss = −mean f                            d_fake = −1/M
-
-    W₁(p, q) is the maximum of −d_loss over all D whose slope is at most 1 (Kantorovich–Rubinstein duality). The
-    gradients do not depend on the logits: nothing but that bound keeps D from growing.
-    Source: Arjovsky et al. 2017, eq. 2.
     """
 
     def d_loss(self, real_logits, fake_logits):
@@ -185,8 +160,7 @@ class Relativistic(Loss):
         d_loss = mean a(f − r)                      d_real = −σ(f − r)/N    d_fake = σ(f − r)/N
         g_loss = mean a(r − f)                      d_fake = −σ(r − f)/N
 
-    where a(l) = log(1 + eˡ), as ∂a(δ)/∂f = σ(δ) = −∂a(δ)/∂r.  Both batches must have the same size N.
-    Source: Jolicoeur-Martineau 2018.
+    as ∂a(δ)/∂f = σ(δ) = −∂a(δ)/∂r.  Both batches must have the same size N.  Jolicoeur-Martineau 2018.
     """
 
     needs_real = True
@@ -204,15 +178,13 @@ class Relativistic(Loss):
 
 
 class RelativisticAverage(Loss):
-    """Each sample is judged against the mean logit of the other kind.
+    """Each sample is judged against the mean logit of the other kind.  Jolicoeur-Martineau 2018.
 
         p = r − mean f                              q = f − mean r
         d_loss = mean a(−p) + mean a(q)             d_real = −σ(−p)/N − mean(σ(q))/N     d_fake = σ(q)/M + mean(σ(−p))/M
         g_loss = mean a(p) + mean a(−q)             d_fake = −σ(−q)/M − mean(σ(p))/M
 
-    Here a(l) = log(1 + eˡ) and a′ = σ. The means carry gradient too (the cross terms):
-    ∂/∂rᵢ = ∂L/∂pᵢ − (1/N) Σⱼ ∂L/∂qⱼ   and   ∂/∂fⱼ = ∂L/∂qⱼ − (1/M) Σᵢ ∂L/∂pᵢ,  N real, M fake.
-    Source: Jolicoeur-Martineau 2018.
+    as the means carry gradient too: ∂/∂rᵢ = ∂L/∂pᵢ − (1/N) Σⱼ ∂L/∂qⱼ and ∂/∂fⱼ = ∂L/∂qⱼ − (1/M) Σᵢ ∂L/∂pᵢ.
     """
 
     needs_real = True

@@ -29,17 +29,25 @@ _INFIX = {"+": np.add, "−": np.subtract, "·": np.multiply, "/": np.divide, "<
 
 
 def assignments(doc, wanted):
-    """(name, sign, formula) of each `name = formula` or `name ← formula` in the indented lines of a text, if wanted.
+    """(name, sign, formula) of each `name = formula` or `name ← formula` in a text, if the name is wanted.
 
-    Two or more spaces end a formula; of `u = ∂φ/∂v = 2v` the last part counts.
+    They are in indented lines, or in paragraphs of which each line begins with one. Two or more spaces end a formula;
+    of `u = ∂φ/∂v = 2v` the last part counts.
     """
     found = []
-    for line in doc.splitlines():
-        for part in re.split(r"\s{2,}", line.strip()) if line.startswith("    ") else ():
+    for line in _formula_lines(doc):
+        for part in re.split(r"\s{2,}", line.strip()):
             stated = re.fullmatch(r"([^=←]+?)\s*([=←])\s*([^←]+)", part.rstrip(",."))
             if stated and stated[1] in wanted:
                 found.append((*stated.group(1, 2), re.sub(r", and .*", "", stated[3]).split(" = ")[-1]))
     return found
+
+
+def _formula_lines(doc):
+    for paragraph in doc.split("\n\n"):
+        lines = paragraph.splitlines()
+        alone = all(re.match(r"\s*\S+ +[=←] ", line) for line in lines)
+        yield from (line for line in lines if alone or line.startswith("    "))
 
 
 def parse(formula, names):

@@ -132,7 +132,8 @@ def chapters(names, folder=None):
 
 @cache
 def _scripts(folder):
-    return [(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9][0-9]_*.py"))]
+    return [(path.stem, path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9][0-9]_*.py"))
+            if path.with_suffix(".md").exists()]
 
 
 def plain(name):

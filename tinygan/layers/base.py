@@ -64,10 +64,7 @@ class Layer:
         return self.params.zeros()
 
     def forward(self, x, train=True, rng=None):
-        """y and the cache that the other maps of this pass need.
-
-        train: batch statistics and random masks; rng: where random numbers come from (`ops.random.source`).
-        """
+        """y and the cache of this pass.  train: batch statistics and random masks; rng: see `ops.random.source`."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def backward(self, dy, cache, grads=None):
@@ -89,10 +86,7 @@ class Layer:
         return self.params[name].astype(like.dtype, copy=False)
 
     def expect(self, x, *shape):
-        """Raise unless x is a non-empty float array of this shape.
-
-        In `shape` an int is a size, a str names a size that is free, and `...` stands for any axes.
-        """
+        """Raise unless x is a non-empty float array of this shape: ints, names of free sizes, `...` for any axes."""
         check_array(type(self).__name__, x, shape)
 
     def __repr__(self):
