@@ -90,11 +90,11 @@ print("zW[:1] + W[1 + y]:", (z @ W[:1] + W[1 + labels]).tolist(), " the layers:"
 print("dx:", dx.tolist(), " dW:", dW.tolist(), " dy:", dy.tolist())
 
 # %% [markdown]
-# **Digits.** `dcgan_small(classes=10)`, 100 numbers in $z$, on 5,000 digits. In the second game D's label channels are
-# masked, so that labels reach G only. *Read as asked*: the share of samples that a classifier (98.98% on MNIST's test
-# set) reads as the class asked for. *Fréchet*: distance in its features to the training digits, of groups of 200
-# samples, 20 of each class. **Reference**: 200 held-out digits. **Baseline**: a Gaussian for each class, with its mean
-# and covariance in 50 principal components. Means and standard deviations are over three seeds.
+# **Digits.** `dcgan_small(classes=10)`, 100 numbers in $z$, on 5,000 digits. In a second, shorter game D's label channels
+# are masked, so that labels reach G only. *Read as asked*: the share of samples that the bundled classifier reads as the
+# class asked for. *Fréchet*: distance in its features to the training digits, of groups of 200 samples, 20 of each
+# class. **Reference**: 200 held-out digits. **Baseline**: a Gaussian for each class, with its mean and covariance in 50
+# principal components. Means and standard deviations are over three seeds.
 
 # %%
 x, y = data.load("mnist5k")
@@ -165,9 +165,18 @@ fig.savefig("20_conditional.png")
 # %% [markdown]
 # ![the best D of the game on two Gaussians, and digits of both generators](20_conditional.png)
 #
-# TEXT
+# With labels for both networks 0.783 of the samples are read as asked, with a deviation of 0.062 over the seeds: more
+# than of the Gaussians, 0.608, at a third of their Fréchet distance. After six epochs both figures are still far from
+# those of real digits. (The settings were chosen on seed 0 and by training digits, among six short runs.) With labels
+# for G only the share is 0.104, chance: the right picture shows the same digit in all rows, and no loss reveals it.
+#
+# **Other mistakes.** *Images shuffled without their labels*: then $p(x \mid y) = p(x)$ in the data, and G learns just
+# that; `Batches` shuffles both. *The label's scale*: its part of the first layer is one number beside the $d = 100$ of
+# $z$, so it starts at $1/\sqrt d$ of the size, 0.025 against 0.248; training raises it to 0.133 against 0.401. *D
+# ignores the label*, as it may at first: then G has no reason to use it. Exercise 2 is a test of this.
 #
 # ## Exercises
-# 1. x
-# 2. y
-# 3. z
+# 1. Let $p_G(x \mid y) = p(x \mid y)$ in the game of two Gaussians, but let ¾ of the fakes have label 1. Which D is the
+#    best? Train one with `d_objective` and compare.
+# 2. Give both trained D real digits with wrong labels. By how much does the mean logit fall?
+# 3. Multiply `W[100:]` of G by 10 before training. Does the share read as asked rise sooner?

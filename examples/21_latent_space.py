@@ -32,7 +32,7 @@ from tinygan.run.report import nearest
 from restoration import held_out
 
 SHORT, here = "TINYGAN_SHORT" in os.environ, Path(__file__).parent if "__file__" in globals() else Path()
-STEPS, N = (1, 40) if SHORT else (300, 500)     # of training on ten digits; samples of each kind
+STEPS, N = (1, 10) if SHORT else (450, 500)     # of training on ten digits; samples of each kind
 normal = lambda n, d, seed: np.random.default_rng(seed).standard_normal((n, d), dtype="float32")
 norm = lambda a: np.linalg.norm(a, axis=-1, keepdims=True)
 
@@ -131,9 +131,10 @@ def copying(images, T, same=False):
     return np.median(d), np.median(e), rank(d, e), in_features, np.mean(inside)
 
 
-few, adam = np.stack([x[y == k][0] for k in range(10)]), lambda lr: optim.Adam(lr, beta1=0.0, beta2=0.99)
+few = np.stack([x[y == k][0] for k in range(10)])
+adam = lambda lr: optim.Adam(optim.cosine(lr, STEPS, 0.05), beta1=0.0, beta2=0.99)
 trained = [GAN(*models.dcgan_small(rng=seed, latent=20, dropout=0), "non_saturating", adam(2e-3), adam(4e-3), rng=seed,
-               average=0.98) for seed in range(3)]
+               penalty="r1", gamma=0.05, average=0.98) for seed in range(3)]
 for gan in trained:
     gan.train(data.Batches(np.tile(few, (2, 1, 1, 1)), 20, rng=0), STEPS)
 rows = {f"5,000 digits, seed {s}": copying(gan.sample(N), x) for s, gan in enumerate(games)}
