@@ -44,7 +44,7 @@ from tinygan.ops.pointwise import sigmoid
 from restoration import Mask, held_out
 
 SHORT = "TINYGAN_SHORT" in os.environ
-STEPS, BLIND_STEPS, N, SEEDS = (1, 1, 100, 2) if SHORT else (1000, 400, 1000, 3)   # N: samples of each generator
+STEPS, BLIND_STEPS, N, SEEDS = (1, 1, 50, 2) if SHORT else (1000, 400, 1000, 3)   # N: samples of each generator
 game = losses.get("non_saturating")
 
 
@@ -90,11 +90,11 @@ print("zW[:1] + W[1 + y]:", (z @ W[:1] + W[1 + labels]).tolist(), " the layers:"
 print("dx:", dx.tolist(), " dW:", dW.tolist(), " dy:", dy.tolist())
 
 # %% [markdown]
-# **Digits.** `dcgan_small(classes=10)`, 100 numbers in $z$, on 5,000 digits. In a second, shorter game D's label channels
-# are masked, so that labels reach G only. *Read as asked*: the share of samples that the bundled classifier reads as the
-# class asked for. *Fréchet*: distance in its features to the training digits, of groups of 200 samples, 20 of each
-# class. **Reference**: 200 held-out digits. **Baseline**: a Gaussian for each class, with its mean and covariance in 50
-# principal components. Means and standard deviations are over three seeds.
+# **Digits.** `dcgan_small(classes=10)`, 100 numbers in $z$, on 5,000 digits. In a second, shorter game D's label
+# channels are masked, so that labels reach G only. *Read as asked*: the share of samples that the bundled classifier
+# reads as the class asked for. *Fréchet*: distance in its features to the training digits, of groups of 200 samples, 20
+# of each class. **Reference**: 200 held-out digits. **Baseline**: a Gaussian for each class, with its mean and
+# covariance in 50 principal components. Means and standard deviations are over three seeds.
 
 # %%
 x, y = data.load("mnist5k")

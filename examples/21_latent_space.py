@@ -6,11 +6,11 @@
 # heart, for the three games of chapter 25 (`data/search_generators.npz`, $d = 20$), and for three whose training set
 # has ten digits. (About two minutes on one core.)
 #
-# **The shell.** For $z \sim N(0, I_d)$ the sum $\lVert z\rVert^2$ has mean $d$ and variance $2d$. As $\sqrt{d + s}
-# \approx \sqrt d + s/(2\sqrt d)$, the norm is near $\sqrt d$ with the deviation $\sqrt{2d}/(2\sqrt d) = 1/\sqrt 2$
-# for any $d$. For independent $a, b$ the product $a^\top b$ has variance $d$: the cosine of their angle is about
-# $1/\sqrt d$ in size. The midpoint $(a + b)/2 \sim N(0, I/2)$ has a norm near $\sqrt{d/2}$, where hardly any $z$ of the
-# training lies. Spherical interpolation (White 2016) is
+# **The shell.** For $z \sim N(0, I_d)$ the sum $\lVert z\rVert^2$ has mean $d$ and variance $2d$. From
+# $\sqrt{d + s} \approx \sqrt d + s/(2\sqrt d)$ the norm is near $\sqrt d$ with the deviation
+# $\sqrt{2d}/(2\sqrt d) = 1/\sqrt 2$ for any $d$. For independent $a, b$ the product $a^\top b$ has variance $d$: the
+# cosine of their angle is about $1/\sqrt d$ in size. The midpoint $(a + b)/2 \sim N(0, I/2)$ has a norm near
+# $\sqrt{d/2}$, where hardly any $z$ of the training lies. Spherical interpolation (White 2016) is
 #
 # $$ \mathrm{slerp}(a, b; t) = \frac{\sin((1 - t)\,\Omega)\, a + \sin(t\,\Omega)\, b}{\sin\Omega}, \qquad
 #    \cos\Omega = \frac{a^\top b}{\lVert a\rVert\,\lVert b\rVert} . $$
@@ -168,9 +168,16 @@ fig.savefig("21_latent_space.png")
 # %% [markdown]
 # ![paths in the latent space, directions of the Jacobian, samples and nearest digits](21_latent_space.png)
 #
-# TEXT
+# Linear midpoints have a larger Fréchet distance than spherical ones with each seed, 10.66 against 9.73 with seed 0,
+# where samples have 9.10: with half the variance of $z$ they vary less. By eye the paths look alike, and the confidence
+# differs by 0.01; it is highest for means of pictures. Steps between class means reach the target in 0.61 of all cases,
+# random steps in 0.07. The first direction changes a picture about thirty times as much as the last.
+#
+# With 5,000 digits $U \le 0.25$: no sign of copies, but the samples are farther from real digits than new ones are (the
+# reference, training digits among the others, has 0.55), and D hardly knows its training set: ranks 0.48 to 0.57. With
+# ten digits both have learned by heart: $U \ge 0.99$, D's ranks are 1.00. In features even noisy copies have only 0.54.
 #
 # ## Exercises
-# 1.
-# 2.
-# 3.
+# 1. By which factor must $(1 - t)a + tb$ be multiplied to be $N(0, I)$ for each $t$? Draw this path, too.
+# 2. Let a generator copy all zeros and draw the other classes as seed 0 does. Predict $U$ over all and within classes.
+# 3. Why is the feature-space $U$ of noisy copies near ½? Measure how far noise of 0.1 moves the features of a digit.
