@@ -1,4 +1,4 @@
-"""What chapters 25 and 26 share: measurements, the classical methods and the scores. Pictures: (N, 28, 28, 1)."""
+"""Measurements, classical methods and scores of chapters 25 and 26; 20 and 21 use some. Pictures: (N, 28, 28, 1)."""
 
 from pathlib import Path
 
