@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from tinygan import Sequential, inspect, losses, models, optim
 from tinygan.data import Batches
 from tinygan.ops.pointwise import sigmoid
-from digit_samples import gaussian, sheet, split, table
+from digit_samples import draw, gaussian, sheet, split, spread, table
 
 SHORT = "TINYGAN_SHORT" in os.environ
 STEPS, COUNT, SEEDS = (8, 100, 2) if SHORT else (4000, 1000, 3)
@@ -117,10 +117,9 @@ def play(G, D, x, steps, seed):
 train, other, _, _ = split(SHORT)
 pairs = [models.mlp(rng=seed) for seed in range(SEEDS)]
 games = [play(*pair, train, STEPS, seed) for seed, pair in enumerate(pairs)]
-draw = lambda G, seed: G.forward(np.random.default_rng(100 + seed).standard_normal((COUNT, 100), dtype="float32"))[0]
-samples = [draw(G, seed) for seed, (G, _) in enumerate(pairs)]
-bound = [np.log(2) - d_objective(D, other, fake)[0] / 2 for (_, D), fake in zip(pairs, samples)]
-print(f"log 2 − L_D/2 on {len(other)} digits not trained on: {np.mean(bound):.2f} ± {np.std(bound):.2f}")
+samples = [draw(G, COUNT, 100 + seed) for seed, (G, _) in enumerate(pairs)]
+bound = [[np.log(2) - d_objective(D, other, fake)[0] / 2] for (_, D), fake in zip(pairs, samples)]
+print(f"log 2 − L_D/2 on {len(other)} digits not trained on: {spread(bound, 2)}")
 print("\nnorm of ∂L_G/∂output    new  trained")
 both = [inspect.layers(Sequential([G.copy(), D.copy()]), z.astype("float32"), lambda l: loss.g_loss(l)[1])
         for G, D in (models.mlp(rng=0), pairs[0])]

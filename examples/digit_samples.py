@@ -12,6 +12,12 @@ def split(short=False):
     return x[~other][::step], x[other][::step], labels[~other][::step], labels[other][::step]
 
 
+def draw(G, n, seed):
+    """n samples of G, with running statistics."""
+    z = np.random.default_rng(seed).standard_normal((n, *G.input_shape))
+    return G.forward(z.astype(G.theta.dtype), train=False)[0]
+
+
 def gaussian(train, n, rng):
     """n draws of the Gaussian with the pixels' means and covariances, clipped to [−1, 1]."""
     flat = train.reshape(len(train), -1)
@@ -33,14 +39,19 @@ def isolated(a):
     return (a[..., 0] > np.max(around, axis=0) + 0.5).sum((1, 2)).mean()
 
 
+def spread(rows, *places):
+    """"mean ± standard deviation" over rows (one for each seed), for each column with so many decimals."""
+    columns = zip(np.mean(rows, 0), np.std(rows, 0), places)
+    return " ".join(f"{mean:7.{k}f} ± {deviation:.{k}f}" for mean, deviation, k in columns)
+
+
 def table(pictures, other):
     """Print the measures of pictures, name: [those of each seed], against the other digits; the Fréchet distances."""
     against, found = metrics.digits_against(other), {}
     print(f"{'mean ± spread over seeds':24}    Fréchet      precision      recall       differences   isolated pixels")
     for name, seeds in pictures.items():
         rows = [[*map(against(a).get, ("frechet", "precision", "recall")), differences(a), isolated(a)] for a in seeds]
-        places = zip(np.mean(rows, 0), np.std(rows, 0), (2, 2, 2, 3, 2))
-        print(f"{name:24}", *(f"{mean:7.{k}f} ± {spread:.{k}f}" for mean, spread, k in places))
+        print(f"{name:24}", spread(rows, 2, 2, 2, 3, 2))
         found[name] = np.array(rows)[:, 0]
     return found
 
