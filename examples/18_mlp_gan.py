@@ -85,7 +85,7 @@ print("the library's gradients of the large pair, to 1e-12:",
 #
 # **What the losses mean.** $L_D = -\operatorname{mean}\log D(x) - \operatorname{mean}\log(1 - D(G(z)))$ is
 # $2\log 2 \approx 1.386$ if D answers ½ to everything, and $L_G$ is then $\log 2 \approx 0.693$. A small $L_D$ says
-# that D wins, not that samples are bad. By Goodfellow et al. 2014, Theorem 1 ([chapter 9](09_optimal_discriminator.md)),
+# that D wins, not that samples are bad. By Goodfellow et al. 2014, Theorem 1 ([chapter 9](09_optimal_discriminator.md))
 # the expected $L_D$ on digits that D was not trained on bounds the divergence: $\mathrm{JSD} \ge \log 2 - L_D/2$.
 
 # %%

@@ -1,5 +1,7 @@
 """DCGAN, layer by layer: both objectives' gradients, receptive fields by derivatives, the probe, the ablation."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,11 @@ def test_without_a_channel(dcgan):
     small.params["10.W"][:, :, :, 5] = 0
     np.testing.assert_allclose(changed[5], small.forward(z, train=False)[0], atol=1e-6)
     assert changed.shape == (16, 3, 28, 28, 1) and abs(changed[5] - x).max() > 1e-4
+
+
+def test_the_figures_of_the_mlp_are_those_of_its_page(dcgan):
+    page = Path(__file__).parents[2] / "examples/18_mlp_gan.md"
+    assert dcgan["MLP"].strip() in page.read_text(encoding="utf-8")
 
 
 def test_bad_input(dcgan):
