@@ -161,15 +161,15 @@ fig.savefig("18_mlp_gan.png")
 # %% [markdown]
 # ![samples over training beside digits, and the curves of losses and probabilities](18_mlp_gan.png)
 #
-# D wins for the first 100 steps. Then both losses stay near the dotted values of guessing, while the samples turn from
+# D wins for the first 150 steps. Then both losses stay near the dotted values of guessing, while the samples turn from
 # noise into digits within thousands of steps: **the losses do not measure the samples**. The bound on the JSD, 0.04 of
 # at most $\log 2$, only says that this D separates them badly. A trained G loses more of the gradient: of its norm,
 # tanh passes about a third (0.01244 of 0.03436, at first 0.05491 of 0.05854), since most pixels are near ±1.
 #
-# The Fréchet distance, 28.45, is half that of the Gaussian and far from that of training digits, 0.31. A precision of
+# The Fréchet distance, 28.36, is half that of the Gaussian and far from that of training digits, 0.31. A precision of
 # 0.65 with a recall of 0.03 says that many samples look like digits, and that they cover few of the ways to write one.
-# **Salt**: a sample has 6.45 isolated bright pixels, a digit 0.02, the Gaussian 0.14; neighbouring pixels differ more,
-# too (0.244 against 0.151). Each pixel has 512 weights of its own in $A_3$, and nothing ties it to the pixels beside
+# **Salt**: a sample has 6.30 isolated bright pixels, a digit 0.02, the Gaussian 0.14; neighbouring pixels differ more,
+# too (0.243 against 0.151). Each pixel has 512 weights of its own in $A_3$, and nothing ties it to the pixels beside
 # it. [Chapter 19](19_dcgan_layers.md) ties them, by convolutions.
 #
 # ## Exercises

@@ -76,7 +76,9 @@ inspect.figure(stages).savefig("19_dcgan_layers-gradients.png")
 # %% [markdown]
 # ![outputs and gradients of the layers of G and D](19_dcgan_layers-gradients.png)
 #
-# TEXT
+# Read it from below: the gradient in the logits is negative, as each sample should look more real. In D it grows, and
+# through G its norm stays within a factor of about three. At 0.9 it is left along the strokes only: elsewhere tanh is
+# flat.
 #
 # **What does D know about classes?** Nobody tells D the class of a digit. A *linear probe* asks whether its features
 # contain it: least squares from the features $f$ (less their mean) to the 10 columns of the one-hot labels,
@@ -120,7 +122,9 @@ for (layer, name), scores in found.items():
     print(f"{layer:16} {name:20}", spread(scores, 3, 3))
 
 # %% [markdown]
-# TEXT
+# Both layers of a D that was **not** trained are far better than pixels: most of the gain is that of the architecture.
+# Training adds a little in layer 2 (0.951 against 0.942, three times the spread) and nothing clear in layer 1. The
+# held-out digits agree, but 200 are too few for such a difference: two digits are a hundredth.
 #
 # **What does a stage of G add?** Set one channel after a stage to 0 and look at the change of the picture. Its
 # *roughness*, the mean squared difference of neighbouring pixels over its mean square, is 0 for a constant and 2 for
@@ -148,10 +152,10 @@ for G, _ in games:
 print("without one channel after layer   change: mean      largest        roughness")
 for end, values in numbers.items():
     print(f"{end - 1:31}  ", spread(values, 3, 3, 2))
+print(f"digits less their mean: roughness {differences(train - train.mean(0)) / train.var(0).mean():.2f}")
 table({"DCGAN, samples": [draw(G, COUNT, 100 + seed) for seed, (G, _) in enumerate(games)],
        "training digits": [train[k::4][:COUNT] for k in range(SEEDS)]}, other)
-MLP = "  28.45 ± 0.93    0.65 ± 0.02    0.03 ± 0.00   0.244 ± 0.007    6.45 ± 0.95"      # of its page
-print(f"{'MLP GAN of chapter 18':24}{MLP}")
+print("MLP GAN of chapter 18      28.36 ± 0.38    0.65 ± 0.03    0.03 ± 0.01   0.243 ± 0.008    6.30 ± 0.93")
 
 # %%
 fig = Figure(figsize=(11, 6), dpi=100, layout="constrained")
@@ -166,14 +170,22 @@ for name, a in tiles.items():
 ax["G"].imshow(sheet(rows.values()), cmap="RdBu_r", vmin=-1, vmax=1)
 ax["G"].set(xticks=[], yticks=14 + 28 * np.arange(len(rows)), yticklabels=list(rows))
 fig.savefig("19_dcgan_layers.png")
+alike = [[np.corrcoef(*(pair[1].params["0.W"].ravel() for pair in pairs))[0, 1]] for pairs in zip(new, games)]
+print("correlation of the filters, new and trained:", spread(alike, 2))
 
 # %% [markdown]
 # ![filters, feature maps, and samples without one channel](19_dcgan_layers.png)
 #
-# TEXT
+# Most trained filters resemble their initial values. The frames in the maps come from the padding: outside is 0, and
+# the background is −1. No channel of G carries a digit: the changes (each row at its own scale) are small, along the
+# strokes, and rougher than digits. After layer 9 they are finer than after layers 3 and 6, which do not differ clearly.
+#
+# **Beside dense layers**, after the same time (about 42 seconds a pair), the Fréchet distance is 16.37 instead of 28.36,
+# the recall 0.43 instead of 0.03, and the salt is gone. The precision is lower, 0.55 instead of 0.65, and both are far
+# from the reference, 0.31.
 #
 # ## Exercises
-# 1. Check the column r: for G, push a tangent that is 1 in one unit in the middle through the layers after it
-#    (`jvp` with `train=False`) and count the rows of the picture that it reaches. Why does the first one reach 27?
+# 1. Check r in G: push a tangent that is 1 in one unit through the layers after it (`jvp`, with `train=False`) and
+#    count the rows that it reaches. Why does a unit in the middle of layer 3 reach only 27?
 # 2. Give D dropout (`dropout=0.3`) and repeat the probe. Which layers know more?
 # 3. Replace BatchNorm in G by `Identity`. What do the gradients of the first layers do?

@@ -46,14 +46,12 @@ def spread(rows, *places):
 
 
 def table(pictures, other):
-    """Print the measures of pictures, name: [those of each seed], against the other digits; the Fréchet distances."""
-    against, found = metrics.digits_against(other), {}
+    """Print the measures of pictures, name: [those of each seed], against the other digits."""
+    against = metrics.digits_against(other)
     print(f"{'mean ± spread over seeds':24}    Fréchet      precision      recall       differences   isolated pixels")
     for name, seeds in pictures.items():
         rows = [[*map(against(a).get, ("frechet", "precision", "recall")), differences(a), isolated(a)] for a in seeds]
         print(f"{name:24}", spread(rows, 2, 2, 2, 3, 2))
-        found[name] = np.array(rows)[:, 0]
-    return found
 
 
 def sheet(rows):
