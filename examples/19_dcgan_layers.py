@@ -14,9 +14,8 @@
 # A transposed convolution is the transpose of a convolution ([chapter 5](05_transposed_convolution.md)). So in G the
 # same recursion, from the last layer to the first, gives the pixels that a unit of a layer's *input* can change.
 #
-# **Multiplications.** A convolution computes $H'W'$ units of $c_\text{out}$ channels, each a sum of $k^2 c_\text{in}$
-# products: $k^2 c_\text{in} c_\text{out} H'W'$ from $k^2 c_\text{in} c_\text{out}$ weights. In a transposed one, each
-# unit of the *input* lays down $k^2 c_\text{out}$ products.
+# **Multiplications.** A convolution uses each of its $k^2 c_\text{in} c_\text{out}$ weights at every place of its
+# output, a transposed one at every place of its input (counting those in the padding).
 
 # %%
 import os
@@ -77,25 +76,22 @@ inspect.figure(stages).savefig("19_dcgan_layers-gradients.png")
 # ![outputs and gradients of the layers of G and D](19_dcgan_layers-gradients.png)
 #
 # Read it from below: the gradient in the logits is negative, as each sample should look more real. In D it grows, and
-# through G its norm stays within a factor of about three. At 0.9 it is left along the strokes only: elsewhere tanh is
-# flat.
+# in G its norm stays within a factor of about three. At 0.9 it is left along the strokes: elsewhere tanh is flat.
 #
 # **What does D know about classes?** Nobody tells D the class of a digit. A *linear probe* asks whether its features
 # contain it: least squares from the features $f$ (less their mean) to the 10 columns of the one-hot labels,
 #
 # $$ W = \arg\min_W \lVert fW - t\rVert^2 + \lambda \lVert W\rVert^2 = (f^T f + \lambda I)^{-1} f^T t , $$
 #
-# and the class is the largest column. (Radford et al. 2016, section 5.1, used D's features so, max-pooled.)
-# The probe is fitted on four fifths of the training digits, $\lambda$ is chosen on the rest, and the share of right
-# classes is measured on the 1,000 other and on the 200 held-out digits. A D that was never trained is the control.
+# and the class is the largest column (after Radford et al. 2016, section 5.1). Four fifths of the training digits fit
+# $W$, the rest choose $\lambda$; 1,000 other and 200 held-out digits give the share of right classes. Control: new Ds.
 
 # %%
 def features(D, x):
     """name: what a probe is given of pictures x, (N, n)."""
     found = {r.name: r.output for r in inspect.layers(D, x, np.zeros_like, train=False)}
-    pooled, _ = MaxPool2D(2).forward(found["1 LeakyReLU"])
-    flat = lambda a: a.reshape(len(a), -1)
-    return {"pixels": flat(x), "layer 1, pooled": flat(pooled), "layer 2": found["4 Flatten"]}
+    pooled = MaxPool2D(2).forward(found["1 LeakyReLU"])[0].reshape(len(x), -1)
+    return {"pixels": x.reshape(len(x), -1), "layer 1, pooled": pooled, "layer 2": found["4 Flatten"]}
 
 
 def probe(fit, choose, *tests):
@@ -180,9 +176,8 @@ print("correlation of the filters, new and trained:", spread(alike, 2))
 # the background is −1. No channel of G carries a digit: the changes (each row at its own scale) are small, along the
 # strokes, and rougher than digits. After layer 9 they are finer than after layers 3 and 6, which do not differ clearly.
 #
-# **Beside dense layers**, after the same time (about 42 seconds a pair), the Fréchet distance is 16.37 instead of 28.36,
-# the recall 0.43 instead of 0.03, and the salt is gone. The precision is lower, 0.55 instead of 0.65, and both are far
-# from the reference, 0.31.
+# **Beside dense layers**, after the same time (42 seconds a pair), the Fréchet distance is 16.37 instead of 28.36, the
+# recall 0.43 instead of 0.03, and the salt is gone; the precision is lower. Both are far from the reference, 0.31.
 #
 # ## Exercises
 # 1. Check r in G: push a tangent that is 1 in one unit through the layers after it (`jvp`, with `train=False`) and
