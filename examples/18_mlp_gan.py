@@ -175,6 +175,6 @@ fig.savefig("18_mlp_gan.png")
 # ## Exercises
 # 1. Show that $dx$ of two samples with the same signs of $x B_1 + b_1$ differ by a factor only. How many different
 #    directions can $D$ give at most?
-# 2. Sample from averaged weights: `optim.Average(G, 0.99)`, with `update(G)` after each step. What happens to the
-#    isolated pixels, and why?
+# 2. Sample from averaged weights: `optim.Average` of G with a decay near 1, updated after each step. What happens to
+#    the isolated pixels, and why?
 # 3. Replace tanh by the identity and repeat. What do $L_D$ and the pixels' range do?
