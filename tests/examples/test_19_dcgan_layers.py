@@ -34,7 +34,7 @@ def test_the_gradient_in_the_parameters_of_g_and_in_z(pair):
         return value, grads.vector, dz
 
     z = np.random.default_rng(0).standard_normal((4, 5))
-    assert max(gradcheck.check_loss(objective, G.theta.copy(), z, limit=60).raise_if_wrong().values()) <= 1e-8
+    assert max(gradcheck.check_loss(objective, G.theta.copy(), z, limit=24).raise_if_wrong().values()) <= 1e-8
 
 
 def test_the_gradient_in_the_parameters_of_d(pair):
@@ -99,8 +99,9 @@ def test_without_a_channel(dcgan):
 
 def test_the_figures_of_the_mlp_are_those_of_its_page(chapter):
     page = Path(__file__).parents[2] / "examples/18_mlp_gan.md"
-    row = chapter("19_dcgan_layers").output.partition("MLP GAN of chapter 18")[2].split("\n")[0]
-    assert f"GAN, samples     {row}" in page.read_text(encoding="utf-8") and "±" in row
+    row = chapter("19_dcgan_layers").output.partition("MLP GAN of chapter 18")[2].split("\n")[0].split()
+    found = page.read_text(encoding="utf-8").partition("    GAN, samples")[2].split("\n")[0].split()
+    assert row == found and len(row) == 15
 
 
 def test_bad_input(dcgan):
