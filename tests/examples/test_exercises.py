@@ -203,6 +203,12 @@ def test_one_at_a_time(tmp_path):
     assert "Printed by your code:\n(4, 2, 3)" in output and output.endswith("s\n") and "1 wrong in" in output
 
 
+def test_no_folder_for_the_outcomes(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "pytest", str(FOLDER / "fill"), "--json", "none/results.json"],
+                          cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 4 and "got none/results.json; make the folder first" in done.stderr + done.stdout
+
+
 def test_the_table(grader):
     """It lists every file and each one's chapter, in the order in which they are graded."""
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
