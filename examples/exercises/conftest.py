@@ -104,5 +104,6 @@ class Outcomes:
 
 def pytest_configure(config):
     if (path := config.getoption("json")) and not (config.invocation_params.dir / path).parent.is_dir():
-        raise pytest.UsageError(f"expected --json with a file in a folder that exists, got {path}; make the folder first")
+        raise pytest.UsageError(f"expected --json with a file in a folder that is there, got {path}; make the folder "
+                                f"first")
     config.pluginmanager.register(Outcomes(config), "outcomes")
