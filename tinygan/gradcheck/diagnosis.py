@@ -5,8 +5,14 @@
     a = c·n                     a constant factor: −1, 2, the number of samples or of averaged elements, or its inverse
     a = n in another order      axes exchanged, reversed or shifted
 
-The hypotheses that need another call of the map (what was in grads before is lost; another batch came in between) are
-those of `compare.Gradient`, which can make it. A cause is named only where all elements that were compared fit it.
+and `missing` looks at what is missing, n − a:
+
+    c + c′·x in each channel or row     x also acts through a mean, a variance or a norm
+    a matrix of rank one                W also acts through a singular value
+
+The hypotheses that need another call of the map (what was in grads before is lost; another batch came in between; a
+weight is reversed; each element is taken by itself; the part of ty is missing) are those of `compare.Gradient`, which
+can make it. A cause is named only where all elements that were compared fit it.
 """
 
 from itertools import combinations, permutations
@@ -21,6 +27,11 @@ def close(a, n):
     """Whether two arrays are the same but for rounding and the error of differences."""
     scale = abs(n).max(initial=0.0)
     return bool(scale > 0 and abs(a - n).max() <= CLOSE * scale)
+
+
+def apart(a, n):
+    """Whether two arrays of numbers differ by more than rounding."""
+    return bool(np.isfinite(a).all() and abs(a - n).max(initial=0.0) > CLOSE * abs(n).max(initial=0.0))
 
 
 def of(a, n, flat, counts):
@@ -86,6 +97,47 @@ def order(a, n, flat):
                 return f"by hand is shifted by one place along {_axes([axis])}: off by one in an index or a padding"
     if flat.size == a.size > 1 and close(np.sort(a, axis=None), np.sort(n)):
         return "by hand has the right elements in the wrong order"
+    return ""
+
+
+def turns(ndim):
+    """Functions that reorder an array of so many axes, ≥ 2, each with its words."""
+    if ndim < 2:
+        return
+    for turn in permutations(range(ndim)):
+        if turn != tuple(range(ndim)):
+            yield lambda W, turn=turn: W.transpose(turn), "transposed" if ndim == 2 else f"transposed to axes {turn}"
+    for k in range(1, ndim + 1):
+        for chosen in combinations(range(ndim), k):
+            places = tuple(slice(None, None, -1 if axis in chosen else 1) for axis in range(ndim))
+            yield lambda W, places=places: W[places], f"reversed along {_axes(chosen)}"
+
+
+def missing(a, n, name, value, *others):
+    """The cause from what is missing in the array a by hand, n numerically, of the argument `name` at its value.
+
+    others: values of a weight at which its singular vectors may have been computed.
+    """
+    rest = n - a
+    small = lambda array: abs(array).max() <= CLOSE * abs(rest).max()
+    if name == "x":
+        for words, columns in (("channel (all axes but the last)", lambda v: v.reshape(-1, v.shape[-1])),
+                               ("row (the last axis)", lambda v: v.reshape(-1, v.shape[-1]).T)):
+            r, v = columns(rest), columns(value)
+            r, v = r - r.mean(0), v - v.mean(0)
+            if len(r) >= 3 and small(r):
+                return f"what is missing is one number in each {words}: the path through the mean"
+            if len(r) >= 4 and v.any() and small(r - v * ((v * r).sum(0) / np.maximum((v * v).sum(0), 1e-300))):
+                return (f"what is missing is c + c′·x, with two numbers c and c′ in each {words}: the path through a "
+                        f"variance or a norm")
+    elif a.ndim >= 2:
+        matrix = lambda v: v.reshape(-1, v.shape[-1])
+        sizes = np.linalg.svd(matrix(rest), compute_uv=False)
+        for W in (value, *others) if len(sizes) > 1 and small(sizes[1:]) else ():
+            v, _, u = np.linalg.svd(matrix(W), full_matrices=False)
+            if abs(v[:, 0] @ matrix(rest) @ u[0]) >= 0.99 * sizes[0]:    # unlike what a forgotten sample leaves
+                return (f"what is missing is a matrix of rank one, along the first singular vectors of {name}: the "
+                        f"path through its largest singular value")
     return ""
 
 
