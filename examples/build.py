@@ -11,6 +11,7 @@ A chapter is a script in percent format: cells start with `# %%` (code) or `# %%
 """
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -44,11 +45,24 @@ def execute(book, folder):
     ExecutePreprocessor(timeout=None, coalesce_streams=True).preprocess(book, {"metadata": {"path": str(folder)}})
 
 
+def for_hosts(text):
+    """Markdown whose formulas code hosts leave alone; in plain Markdown a backslash before punctuation is removed.
+
+    $$…$$ becomes a block ```math, and $…$ with such a backslash $`…`$, which GitHub and GitLab show as formulas.
+    """
+    text = re.sub(r"^ *\$\$(.*?)\$\$", lambda m: f"```math\n{m[1].strip()}\n```", text, flags=re.M | re.S)
+    inline = lambda m: f"$`{m[1]}`$" if re.search(r"\\[^A-Za-z0-9\s]", m[1]) else m[0]
+    return re.sub(r"(?<![$`])\$(?![$`])([^$]+)\$", inline, text)
+
+
 def render(path):
     """Run the chapter in its folder and return its page as Markdown."""
     from nbconvert import MarkdownExporter
     book = notebook(path)
     execute(book, path.parent)
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            cell.source = for_hosts(cell.source)
     text, _ = MarkdownExporter().from_notebook_node(book)
     link = f"*Built from [{path.name}]({path.name}) by `build.py`; change the script, not this page.*"
     return "\n".join(line.rstrip() for line in f"{text.strip()}\n\n{link}\n".split("\n"))
