@@ -72,7 +72,7 @@ SOLUTIONS = {
 
 # What the words of the untouched folder must say.
 MISTAKES = {
-    "repair/d_loss": "the sigmoid is taken twice", "repair/transposed": "if W were reversed along axis 0",
+    "repair/d_loss": "the sigmoid is taken twice", "repair/transposed": "in reversed order along axis 0",
     "repair/pixel_norm": "through a sum, a mean or a norm is missing", "repair/rmsprop": "ε stands inside the root",
     "repair/scale": 'grads["gamma"] = ... instead of grads["gamma"] += ...', "repair/sigmoid": "kept on the layer",
     "repair/leaky_relu": "wrote into x", "repair/gelu": "expected float32", "repair/dropout": "in training y is 0.6",
@@ -94,7 +94,7 @@ WRONG = [
     ("fill/arctan", "np.arctan(x)", "x * 1", "Also wrong"),
     ("fill/cross_entropy", "/ logits.size", "/ 1", "(5 = N, the batch size): summed instead of averaged"),
     ("fill/cross_entropy", "np.maximum(logits, 0) + np.log1p(small)", "np.log(1 + np.exp(logits))", "e to a large"),
-    ("fill/conv1d", "dy @ W[u].T", "dy @ W[-1 - u].T", "backward would be right if W were reversed along axis 0"),
+    ("fill/conv1d", "dy @ W[u].T", "dy @ W[-1 - u].T", "adjoint (which backward calls) reads W in reversed order"),
     ("fill/conv1d", "dx[:, part] +=", "dx[:, part] =", "dx[0"),
     ("fill/batch_norm", "- g.mean(0)", "", "one number in each channel (all axes but the last): the path through"),
     ("fill/batch_norm", "- xhat * (xhat * g).mean(0)", "", "the path through a variance or a norm"),

@@ -2,8 +2,8 @@
 
 Everything runs in float64 (`differences` says how derivatives are taken, `compare` which tolerances hold). Parameters
 are checked about a tenth away from where they are. Between forward and the other maps another batch passes through
-the layer, as in a game: what a layer kept of the pass on itself is that of the wrong one. grads is not 0 before a map
-adds to it. In float32 every map must give float32.
+the layer, as in a game, and another tangent between jvp and jvp_backward: what a layer kept of the pass on itself is
+that of the wrong one. grads is not 0 before a map adds to it. In float32 every map must give float32.
 
 Give x of order 1 (steps are absolute), and not on a kink: at 0, ReLU has no derivative to compare with.
 
@@ -48,7 +48,7 @@ def _backward(point, between=True, times=1.0, within=nullcontext()):
     _, cache = point.passed(between)
     grads = point.grads(times)
     with within:
-        dx = point.layer.backward(point.dy, cache, grads)
+        dx = point.backward(cache, grads)
     return {"x": dx, **{name: grads[name] - times * point.filled[name] for name in grads}}, grads, cache
 
 
@@ -63,8 +63,8 @@ def check_backward(layer, x, rng=0, train=True, directions=3, limit=64):
     point, report = _start(layer, x, rng, train)
     found, grads, cache = _backward(point)
     again = point.grads()
-    point.layer.backward(point.dy, cache, again)     # a cache serves as often as one likes
-    silent = point.layer.backward(point.dy, cache)   # without grads: the same dx
+    point.backward(cache, again)        # a cache serves as often as one likes
+    silent = point.backward(cache)      # without grads: the same dx
     for name, by_hand in found.items():
         Gradient(point, report, f"d{name}", name, by_hand, point.outputs, point.dy.reshape(-1),
                  lambda name=name, **how: _backward(point, **how)[0][name]).check(directions, limit)
@@ -130,7 +130,7 @@ def check_adjoint(layer, x, rng=0, train=True):
 
     def maps():
         _, cache = point.passed()
-        return point.jvp(cache)[0], point.layer.backward(point.dy, cache)
+        return point.jvp(cache)[0], point.backward(cache)
 
     def sides(ty, dx):
         return np.array([float((point.dy * ty).sum()), float((dx * point.args["tx"]).sum())])
@@ -149,10 +149,13 @@ def check_adjoint(layer, x, rng=0, train=True):
     return report
 
 
-def _second(point, between=True, times=1.0, within=nullcontext()):
-    """The map's dx and dtx, what it did to grads, and the caches."""
+def _second(point, between=True, times=1.0, within=nullcontext(), another=True):
+    """The map's dx and dtx, what it did to grads, and the caches. another: tangent, between the maps, as in passed."""
     _, cache = point.passed(between)
     _, tcache = point.jvp(cache)
+    if another:
+        tx = point.args["tx"]
+        point.layer.jvp(0.75 * tx.reshape(-1)[::-1].reshape(tx.shape), cache)
     grads = point.grads(times)
     with within:
         dx, dtx = point.jvp_backward(cache, tcache, grads)
@@ -170,7 +173,8 @@ def check_second_order(layer, x, rng=0, train=True, directions=3, limit=64):
     for name, by_hand in found.items():
         Gradient(point, report, f"second d{name}", name, by_hand, point.both_outputs, weights,
                  lambda name=name, **how: _second(point, **how)[0][name],
-                 lambda name=name: _backward(point)[0].get(name)).check(directions, limit)
+                 lambda name=name: _backward(point)[0].get(name),
+                 found[{"x": "tx", "tx": "x"}.get(name, name)]).check(directions, limit)
     _unchanged(report, point, "forward, jvp or jvp_backward")
     return report
 

@@ -28,6 +28,7 @@ at every h and is drawn anew. If a direction fails, single elements are searched
 import numpy as np   # host arrays: a report's numbers
 
 from .. import backend
+from ..layers import Affine
 from . import diagnosis
 from .differences import UNIT, difference, kinks, rounding
 from .point import SEARCH
@@ -85,12 +86,14 @@ class Gradient:
 
     again: a function (between, times, within) that calls the map once more and returns this gradient: without another
     batch in between, with grads that held `times` as much before, or in a context. None: for a loss.
-    first: of jvp_backward, a function that returns what backward gives for this gradient, or None.
+    first: of jvp_backward, a function that returns what backward gives for this gradient, or None; beside: of its dx
+    the dtx, of its dtx the dx.
     """
 
-    def __init__(self, point, report, quantity, name, by_hand, f, weights, again=None, first=lambda: None):
+    def __init__(self, point, report, quantity, name, by_hand, f, weights, again=None, first=lambda: None, beside=None):
         self.point, self.report, self.quantity, self.name = point, report, quantity, name
-        self.by_hand, self.f, self.weights, self.again, self.first = by_hand, f, weights, again, first
+        self.by_hand, self.f, self.weights = by_hand, f, weights
+        self.again, self.first, self.beside = again, first, beside
         self.inputs = point.inputs[2 if quantity.startswith("second") else 1]
 
     def check(self, directions, limit):
@@ -196,9 +199,15 @@ class Gradient:
                 if diagnosis.close(here(self.again(between=False)), n):
                     return (f"right only while no other batch passes between forward and {map_}: something is kept on "
                             f"the layer instead of in the cache")
+                if second and diagnosis.close(here(self.again(another=False)), n):
+                    return ("right only while no other jvp runs between jvp and jvp_backward: something is kept on the "
+                            "layer instead of in the tcache")
                 if diagnosis.apart(here(self.again()), here(self.by_hand)):
                     return (f"{map_} gives something else when it is called again: it draws random numbers, or changes "
                             f"the layer; what forward has drawn belongs into the cache")
+        text = self.exchanged(lambda array: diagnosis.close(here(array), n)) if second else ""
+        if text:
+            return text
         if known and not self.a.any() and n.any():
             return f"nothing was added; write {key} += ... (grads = ... gives the name grads to another object)"
         text = diagnosis.of(self.a, n, flat, point.counts())
@@ -211,16 +220,32 @@ class Gradient:
         values = [backend.asnumpy(args[self.name]) for args in (point.args, point.origin) if self.name in args]
         return diagnosis.missing(self.a, n[flat.argsort()].reshape(self.a.shape), self.name, *values)
 
+    def exchanged(self, right):
+        """jvp_backward is right but for ⟨dy, y⟩, or with two of its arguments or results in each other's place."""
+        first, found = self.first(), []
+        if first is not None and first.any() and right(self.a + backend.asnumpy(first)):
+            gives = "adds into grads" if self.name in self.point.filled else "returns"
+            also = " with grads" * (self.name in self.point.filled)
+            return (f"the gradient of ⟨dy, y⟩ in {self.name} is missing: jvp_backward {gives} only that of ⟨dty, ty⟩; "
+                    f"let it call backward{also}")
+        if self.name in ("x", "tx") and getattr(self.beside, "shape", None) == self.a.shape and right(self.beside):
+            found.append("dx and dtx are returned in the wrong order; end jvp_backward with: return dx, dtx")
+        if right(self.again(within=self.point.exchanged())):
+            found.append("jvp_backward would be right if dy and dty were exchanged there")
+        return "; or ".join(found)
+
     def turned(self, map_, right):
         """The map is right with a parameter in another order of its elements."""
         point = self.point
         if hasattr(point.layer, "layers"):      # of a network there would be too many
             return ""
+        inherited = isinstance(point.layer, Affine) and type(point.layer).backward is Affine.backward
+        who = f"adjoint (which {map_} calls)" if inherited and self.name in ("x", "tx") else map_
         for name in point.filled:
             for turn, words in diagnosis.turns(point.args[name].ndim):
                 W = point.args[name].copy()
                 if turn(W).shape == W.shape and right(self.again(within=point.replaced(name, turn(W)))):
-                    return f"{map_} would be right if {name} were {words} there once more, or once less"
+                    return f"{who} reads {name} {words} where it should not, or the other way round"
         return ""
 
     def first_only(self, map_):

@@ -5,9 +5,11 @@
     a = c·n                     a constant factor: −1, 2, the number of samples or of averaged elements, or its inverse
     a = n in another order      axes exchanged, reversed or shifted
 
-and `missing` looks at what is missing, n − a:
+    a = c·n in each channel     a factor of the channel or row, such as 1/s
 
-    c + c′·x in each channel or row     x also acts through a mean, a variance or a norm
+and `missing` looks at the error, n − a:
+
+    α + β·x in each channel or row      x also acts through a mean, a variance or a norm
     a matrix of rank one                W also acts through a singular value
 
 The hypotheses that need another call of the map (what was in grads before is lost; another batch came in between; a
@@ -43,7 +45,7 @@ def of(a, n, flat, counts):
     here = a.reshape(-1)[flat]
     if close(here, n):      # off by so little that the hypotheses cannot be told apart
         return ""
-    return factor(here, n, counts) or order(a, n, flat)
+    return factor(here, n, counts) or order(a, n, flat) or factors(a, n, flat)
 
 
 def factor(a, n, counts):
@@ -67,6 +69,22 @@ def factor(a, n, counts):
     if not found and np.count_nonzero(n) >= 3:      # any two numbers have a ratio
         return f"by hand is {c:.6g} times the numerical value everywhere: a constant factor"
     return "; or ".join(found)
+
+
+def factors(a, n, flat):
+    """a = c·n with a number c in each channel or each row."""
+    here = a.reshape(-1)[flat]
+    for words, group in (("channel (all axes but the last)", flat % a.shape[-1]),
+                         ("row (the last axis)", flat // a.shape[-1])) if a.ndim > 1 else ():
+        group = np.unique(group, return_inverse=True)[1]
+        sums = lambda v: np.bincount(group, v)
+        if not (sums(n != 0) >= 3).all() or not np.isfinite(here).all():   # two elements may have a ratio by chance
+            continue
+        c = sums(here * n) / sums(n * n)
+        if c.all() and close(here / c[group], n):
+            return (f"by hand is the numerical value times one number in each {words}: a factor such as 1/s is missing "
+                    f"or is one too many")
+    return ""
 
 
 def order(a, n, flat):
@@ -110,11 +128,11 @@ def turns(ndim):
     for k in range(1, ndim + 1):
         for chosen in combinations(range(ndim), k):
             places = tuple(slice(None, None, -1 if axis in chosen else 1) for axis in range(ndim))
-            yield lambda W, places=places: W[places], f"reversed along {_axes(chosen)}"
+            yield lambda W, places=places: W[places], f"in reversed order along {_axes(chosen)}"
 
 
 def missing(a, n, name, value, *others):
-    """The cause from what is missing in the array a by hand, n numerically, of the argument `name` at its value.
+    """The cause from the error of the array a by hand, n numerically, of the argument `name` at its value.
 
     others: values of a weight at which its singular vectors may have been computed.
     """
@@ -126,18 +144,19 @@ def missing(a, n, name, value, *others):
             r, v = columns(rest), columns(value)
             r, v = r - r.mean(0), v - v.mean(0)
             if len(r) >= 3 and small(r):
-                return f"what is missing is one number in each {words}: the path through the mean"
+                return (f"the error is one number in each {words}: the path through the mean is missing, or has a "
+                        f"wrong sign or factor")
             if len(r) >= 4 and v.any() and small(r - v * ((v * r).sum(0) / np.maximum((v * v).sum(0), 1e-300))):
-                return (f"what is missing is c + c′·x, with two numbers c and c′ in each {words}: the path through a "
-                        f"variance or a norm")
+                return (f"the error is α + β·x, with two numbers α and β in each {words}: the path through a variance "
+                        f"or a norm is missing, or has a wrong sign or factor")
     elif a.ndim >= 2:
         matrix = lambda v: v.reshape(-1, v.shape[-1])
         sizes = np.linalg.svd(matrix(rest), compute_uv=False)
         for W in (value, *others) if len(sizes) > 1 and small(sizes[1:]) else ():
             v, _, u = np.linalg.svd(matrix(W), full_matrices=False)
             if abs(v[:, 0] @ matrix(rest) @ u[0]) >= 0.99 * sizes[0]:    # unlike what a forgotten sample leaves
-                return (f"what is missing is a matrix of rank one, along the first singular vectors of {name}: the "
-                        f"path through its largest singular value")
+                return (f"the error is a matrix of rank one, along the first singular vectors of {name}: the path "
+                        f"through its largest singular value is missing, or has a wrong sign or factor")
     return ""
 
 

@@ -9,6 +9,7 @@ from .. import backend
 from ..backend import array_module
 from ..errors import ConfigError
 from ..layers.base import Layer
+from . import contract
 from .differences import kinks
 from .report import FLOOR
 
@@ -69,14 +70,26 @@ class Point:
             self.layer.forward(other, train=self.train, rng=np.random.default_rng(self.seed))
         return result
 
+    def backward(self, cache, grads=None):
+        """dx for dy."""
+        return self._adding("backward", grads, self.layer.backward, self.dy, cache)
+
     def jvp(self, cache):
         """ty, tcache for tx."""
         return self._pair("jvp", "ty, tcache", self.layer.jvp(self.args["tx"], cache))
 
-    def jvp_backward(self, cache, tcache, *grads):
+    def jvp_backward(self, cache, tcache, grads=None):
         """dx, dtx for dy and dty."""
-        return self._pair("jvp_backward", "dx, dtx",
-                          self.layer.jvp_backward(self.dy, self.dty, cache, tcache, *grads))
+        return self._pair("jvp_backward", "dx, dtx", self._adding(
+            "jvp_backward", grads, self.layer.jvp_backward, self.dy, self.dty, cache, tcache))
+
+    def _adding(self, map_, grads, method, *args):
+        """A call of a map that adds into grads, or that is to leave grads alone, where it is None."""
+        try:
+            return method(*args) if grads is None else method(*args, grads)
+        except (TypeError, ValueError) as error:
+            contract.check_adding(self.layer, map_, grads, error)
+            raise
 
     def _pair(self, map_, names, result):
         if not (isinstance(result, tuple) and len(result) == 2):
@@ -123,6 +136,15 @@ class Point:
             yield
         finally:
             self.dy = origin
+
+    @contextmanager
+    def exchanged(self):
+        """dy and dty in each other's place meanwhile."""
+        self.dy, self.dty = self.dty, self.dy
+        try:
+            yield
+        finally:
+            self.dy, self.dty = self.dty, self.dy
 
     @contextmanager
     def replaced(self, name, value):

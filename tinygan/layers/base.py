@@ -21,7 +21,7 @@ import numpy as np   # the host-side parameters of a layer that no network owns 
 
 from .. import backend
 from ..ops.init import generator
-from .checks import check_array, check_sizes
+from .checks import check_array, check_draw, check_sizes
 from .params import Params, copied, total
 
 
@@ -55,7 +55,7 @@ class Layer:
 
     def reset(self, rng=None):
         """Draw all parameters from a seed or a NumPy generator (None: fresh entropy)."""
-        for name, value in self.draw(generator(rng)).items():
+        for name, value in check_draw(self, self.draw(generator(rng))).items():
             here = self.params[name]
             here[...] = backend.to(value.astype(here.dtype), backend.name_of(here))
 

@@ -8,7 +8,7 @@ from .affine import Affine
 
 
 class ConvTranspose2D(Affine):
-    """y = Aᵀ(x; W) + b, where A is the convolution that takes y's shape to x's.
+    """y = Kᵀ(x; W) + b, where K is the convolution that takes y's shape to x's.
 
         T(x, dy, W) = Σ x[n,i,j,o] dy[n, s·i+u−p, s·j+v−p, c] W[u,v,c,o]
 
@@ -51,7 +51,7 @@ class ConvTranspose2D(Affine):
         return self.geometry(x.shape[1:3])
 
     def geometry(self, size):
-        """The Geometry of the convolution A, from the size (H, W) of this layer's input."""
+        """The Geometry of the convolution K, from the size (H, W) of this layer's input."""
         if self.padding == "same":
             out = [n * s for n, s in zip(size, self.stride)]
         else:
