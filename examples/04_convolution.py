@@ -19,7 +19,7 @@
 #
 # $$ A_{ia} = w_{a - s i + p} \ \text{ if } 0 \le a - s i + p < k, \text{ otherwise } 0 . $$
 #
-# Each row has the same $k$ numbers, $s$ columns farther right than the row above. It differs from the matrix of a dense
+# Each row has the same $k$ numbers (fewer at the border), $s$ columns farther right than the row above. It differs from the matrix of a dense
 # layer in two ways: most entries are 0, and the others are shared.
 #
 # **The trilinear form** is again one number, $T = \langle dy, Ax \rangle$, and its three derivatives are the layer:

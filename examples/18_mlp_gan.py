@@ -161,10 +161,11 @@ fig.savefig("18_mlp_gan.png")
 # %% [markdown]
 # ![samples over training beside digits, and the curves of losses and probabilities](18_mlp_gan.png)
 #
-# D wins for the first 150 steps. Then both losses stay near the dotted values of guessing, while the samples turn from
-# noise into digits within thousands of steps: **the losses do not measure the samples**. The bound on the JSD, 0.04 of
-# at most $\log 2$, only says that this D separates them badly. A trained G loses more of the gradient: of its norm,
-# tanh passes about a third (0.01244 of 0.03436, at first 0.05491 of 0.05854), since most pixels are near ±1.
+# D wins for the first 150 steps. Then $L_D$ stays a little below its dotted value of guessing and $L_G$ about half
+# above its own, while the samples turn from noise into digits in thousands of steps: **the losses do not measure the
+# samples**. The bound on the JSD, 0.04 of at most $\log 2$, only says that D separates them badly. A trained G loses
+# more of the gradient: of its norm tanh passes a third (0.01244 of 0.03436, at first 0.05491 of 0.05854): most pixels
+# are near ±1.
 #
 # The Fréchet distance, 28.36, is half that of the Gaussian and far from that of training digits, 0.31. A precision of
 # 0.65 with a recall of 0.03 says that many samples look like digits, and that they cover few of the ways to write one.

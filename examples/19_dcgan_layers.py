@@ -2,8 +2,8 @@
 # # 19. What does each layer of a convolutional GAN compute, and what does it learn?
 #
 # You will follow one latent vector through the generator of a small DCGAN (after Radford et al. 2016) and one digit
-# through its discriminator. Three pairs are trained for as long as those of [chapter 18](18_mlp_gan.md). Then you will
-# see gradients and filters, what D knows about the class of a digit, and what each stage of G adds. (Three minutes.)
+# through its discriminator. Three pairs are trained for the same time as those of [chapter 18](18_mlp_gan.md). Then you
+# will see gradients and filters, what D knows about the class of a digit, and what each stage of G adds. (3 minutes.)
 #
 # **Receptive field.** On one axis, let a unit see $r$ pixels, and let neighbouring units be $j$ pixels apart. A unit of
 # the next layer, with kernel $k$ and stride $s$, sees $k$ of them: $r$ pixels, and $j$ more for each further one. Its
@@ -58,7 +58,7 @@ layer_table(new[0][1], train[:2], up=False)
 # Dense has most of G's parameters and few of its multiplications, as it uses no weight twice. A transposed convolution
 # with stride 2 doubles height and width: each unit lays down a patch of 5×5, two pixels from the next, so 9, 6 or 4
 # patches meet in a pixel. BatchNorm between them gives each channel the mean $\beta$ and the standard deviation
-# $\gamma$ over batch and positions: what is the same for all z and all positions is removed.
+# $\lvert\gamma\rvert$ over batch and positions: what is the same for all z and all positions is removed.
 #
 # **Training**: 4,000 digits, batches of 32, both players Adam with rate 0.001 and $\beta_1 = \frac12$, no dropout. Then
 # `inspect` follows 64 latent vectors through G and D (layers 0.i and 1.i), and the gradient of G's loss back.
@@ -75,16 +75,18 @@ inspect.figure(stages).savefig("19_dcgan_layers-gradients.png")
 # %% [markdown]
 # ![outputs and gradients of the layers of G and D](19_dcgan_layers-gradients.png)
 #
-# Read it from below: the gradient in the logits is negative, as each sample should look more real. In D it grows, and
-# in G its norm stays within a factor of about three. At 0.9 it is left along the strokes: elsewhere tanh is flat.
+# Read it from below: the gradient in the logits is negative, as each sample should look more real. In D its norm grows
+# fourfold, up to the output of the first layer (1.1); that layer's convolution makes it five times smaller (0.11). In G
+# it stays within a factor of about three. At 0.9 it is left along the strokes: elsewhere tanh is flat.
 #
 # **What does D know about classes?** Nobody tells D the class of a digit. A *linear probe* asks whether its features
 # contain it: least squares from the features $f$ (less their mean) to the 10 columns of the one-hot labels,
 #
 # $$ W = \arg\min_W \lVert fW - t\rVert^2 + \lambda \lVert W\rVert^2 = (f^T f + \lambda I)^{-1} f^T t , $$
 #
-# and the class is the largest column (after Radford et al. 2016, section 5.1). Four fifths of the training digits fit
-# $W$, the rest choose $\lambda$; 1,000 other and 200 held-out digits give the share of right classes. Control: new Ds.
+# and the class is the largest column of $fW$ plus the mean of $t$ (after Radford et al. 2016, section 5.1). In the code
+# $\lambda$ is in units of $\mathrm{trace}(f^T f)/n$. Four fifths of the training digits fit $W$, the rest choose
+# $\lambda$; 1,000 other and 200 held-out digits give the share of right classes. Control: new Ds.
 
 # %%
 def features(D, x):
@@ -121,9 +123,8 @@ for (layer, name), scores in found.items():
 # Training adds a little in layer 2 (0.951 against 0.942, three times the spread) and nothing clear in layer 1. The
 # held-out digits agree, but 200 are too few for such a difference: two digits are a hundredth.
 #
-# **What does a stage of G add?** Set one channel after a stage to 0 and look at the change of the picture. Its
-# *roughness*, the mean squared difference of neighbouring pixels over its mean square, is 0 for a constant and 2 for
-# independent pixels.
+# **What does a stage of G add?** Set one channel after a stage to 0. The *roughness* of the change, the mean squared
+# difference of neighbouring pixels over its mean square, is 0 for a constant and 2 for independent pixels of mean 0.
 
 # %%
 def without(G, z, end):

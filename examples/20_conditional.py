@@ -8,8 +8,8 @@
 #
 # **The game.** A sample $x$ comes with a label $y$. G draws $G(z, y)$, with density $p_G(x \mid y)$; D judges pairs:
 #
-# $$ V(D, G) = \sum_y p(y) \Bigl( \mathbb E_{p(x \mid y)} [\log D(x, y)]
-#    + \mathbb E_{p_G(x \mid y)} [\log (1 - D(x, y))] \Bigr) . $$
+# $$ V(D, G) = \sum_y p(y) \Bigl( \mathbb E_{p(x \mid y)} [\log D(x, y)] +
+#    \mathbb E_{p_G(x \mid y)} [\log (1 - D(x, y))] \Bigr) . $$
 #
 # D may be any function of the pair, so each $y$ is a game of its own. The steps of chapter 9 give
 #
@@ -77,7 +77,7 @@ for a in np.array([-1.0, 0.0, 1.0]):
 #
 # a learned bias for each class; its gradient $dW_{d+y}$ is the sum of the cotangents of the samples of class $y$. D
 # sees $e_y$ as ten more channels, constant over the picture: again a bias for each class. The gradient with respect to
-# $e_y$ would be $W_{d:}\,dy$, but a label is given, not learned: `backward` of `WithLabels` puts 0 there, and G is
+# $e_y$ would be $dy\,W_{d:}^T$, but a label is given, not learned: `backward` of `WithLabels` puts 0 there, and G is
 # handed D's gradient in the picture's channels only.
 
 # %%
@@ -165,8 +165,8 @@ fig.savefig("20_conditional.png")
 # %% [markdown]
 # ![the best D of the game on two Gaussians, and digits of both generators](20_conditional.png)
 #
-# With labels for both networks 0.783 of the samples are read as asked, with a deviation of 0.062 over the seeds: more
-# than of the Gaussians, 0.608, at a third of their Fréchet distance. After six epochs both figures are still far from
+# With labels for both networks 0.783 ± 0.062 of the samples are read as asked (Gaussians 0.608), and the Fréchet
+# distance is a third of theirs. After six epochs both figures are still far from
 # those of real digits. (The settings were chosen on seed 0 and by training digits, among six short runs.) With labels
 # for G only the share is 0.104, chance: the right picture shows the same digit in all rows, and no loss reveals it.
 #

@@ -10,13 +10,14 @@
 # $\sqrt{d + s} \approx \sqrt d + s/(2\sqrt d)$ the norm is near $\sqrt d$ with the deviation
 # $\sqrt{2d}/(2\sqrt d) = 1/\sqrt 2$ for any $d$. For independent $a, b$ the product $a^\top b$ has variance $d$: the
 # cosine of their angle is about $1/\sqrt d$ in size. The midpoint $(a + b)/2 \sim N(0, I/2)$ has a norm near
-# $\sqrt{d/2}$, where hardly any $z$ of the training lies. Spherical interpolation (White 2016) is
+# $\sqrt{d/2}$, where for large $d$ hardly any $z$ of the training lies. Spherical interpolation (White 2016) is
 #
 # $$ \mathrm{slerp}(a, b; t) = \frac{\sin((1 - t)\,\Omega)\, a + \sin(t\,\Omega)\, b}{\sin\Omega}, \qquad
 #    \cos\Omega = \frac{a^\top b}{\lVert a\rVert\,\lVert b\rVert} . $$
 #
-# With $\Omega = \pi/2$ it is $\cos(\tfrac{\pi t}{2})\, a + \sin(\tfrac{\pi t}{2})\, b$, for each $t$ again $N(0, I)$ as
-# $\cos^2 + \sin^2 = 1$: pictures on the path are ordinary samples.
+# For large $d$, $\Omega$ is near $\pi/2$ and the factors are nearly $\cos(\tfrac{\pi t}{2})$ and
+# $\sin(\tfrac{\pi t}{2})$. With exactly these factors, whose squares add up to 1, the point would be $N(0, I)$ for each
+# $t$. The norm of slerp lies between those of $a$ and $b$ (unless $\Omega$ is near $\pi$): it varies less, by ± 0.50.
 
 # %%
 import os

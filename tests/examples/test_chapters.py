@@ -88,6 +88,13 @@ def test_the_form_of_a_chapter(stem):
     assert len([line for line in script.split("\n") if line.strip("# ")]) <= 150
 
 
+def test_the_contents_ask_what_the_chapters_ask():
+    rows = re.findall(r"^\| \[(\d+)\]\((\w+)\.md\) \| (.*) \|$", (EXAMPLES / "README.md").read_text("utf-8"), flags=re.M)
+    titles = {stem: cells((EXAMPLES / f"{stem}.py").read_text(encoding="utf-8"))[0][1].split("\n")[0]
+              for stem in CHAPTERS}
+    assert {stem: f"# {number}. {question}" for number, stem, question in rows} == titles
+
+
 @pytest.mark.skipif("TINYGAN_FULL" not in os.environ, reason="full length: set TINYGAN_FULL=1")
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_full_length(stem, tmp_path):
