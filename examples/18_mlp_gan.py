@@ -36,7 +36,7 @@ for name, net in dict(G=G, D=D).items():
 # %% [markdown]
 # **The gradient that reaches G.** G descends $L_G = -\frac1N\sum \log\sigma(\ell)$. It never sees a digit: all that it
 # learns comes through D. Write $du_i$ for the gradient in the argument of an activation. The chain rule, from the logit
-# backwards through D, whose $B_1, B_2$ are constants here, and on through G:
+# backwards through D, whose $B_1, B_2$ are constants here, and on through G ($\phi'$ at each layer's own argument):
 #
 # $$ d\ell = \frac{\sigma(\ell) - 1}{N}, \qquad dx = \bigl(d\ell\, B_2^T \odot \phi'\bigr) B_1^T , $$
 # $$ du_3 = dx \odot (1 - x^2), \qquad du_2 = du_3 A_3^T \odot \phi', \qquad du_1 = du_2 A_2^T \odot \phi' , $$
@@ -162,10 +162,9 @@ fig.savefig("18_mlp_gan.png")
 # ![samples over training beside digits, and the curves of losses and probabilities](18_mlp_gan.png)
 #
 # D wins for the first 150 steps. Then $L_D$ stays a little below its dotted value of guessing and $L_G$ about half
-# above its own, while the samples turn from noise into digits in thousands of steps: **the losses do not measure the
-# samples**. The bound on the JSD, 0.04 of at most $\log 2$, only says that D separates them badly. A trained G loses
-# more of the gradient: of its norm tanh passes a third (0.01244 of 0.03436, at first 0.05491 of 0.05854): most pixels
-# are near ±1.
+# above its own, while the samples turn from noise into digits: **the losses do not measure the samples**. The bound on
+# the JSD, 0.04 of at most $\log 2$, only says that D separates them badly. A trained G loses more of the gradient: tanh
+# passes a third of its norm (0.01244 of 0.03436, at first 0.05491 of 0.05854), since most pixels are near ±1.
 #
 # The Fréchet distance, 28.36, is half that of the Gaussian and far from that of training digits, 0.31. A precision of
 # 0.65 with a recall of 0.03 says that many samples look like digits, and that they cover few of the ways to write one.

@@ -89,7 +89,8 @@ def test_the_form_of_a_chapter(stem):
 
 
 def test_the_contents_ask_what_the_chapters_ask():
-    rows = re.findall(r"^\| \[(\d+)\]\((\w+)\.md\) \| (.*) \|$", (EXAMPLES / "README.md").read_text("utf-8"), flags=re.M)
+    contents = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\d+)\]\((\w+)\.md\) \| (.*) \|$", contents, flags=re.M)
     titles = {stem: cells((EXAMPLES / f"{stem}.py").read_text(encoding="utf-8"))[0][1].split("\n")[0]
               for stem in CHAPTERS}
     assert {stem: f"# {number}. {question}" for number, stem, question in rows} == titles
