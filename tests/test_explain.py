@@ -111,6 +111,8 @@ def test_numbers_of_the_course(explained):
     assert arrays["dx"][0, :, :, 0].tolist() == eval(dx) and arrays["dW"][:, :, 0, 0].tolist() == eval(dW)
     m_hat = [line.result for part in explained["Adam"].parts for line in part.lines if line.quantity == "m̂"]
     assert m_hat == pytest.approx([4, -4 / 3, 12 / 7])
+    v = [line.result for part in explained["Adam"].parts for line in part.lines if line.quantity == "v"]
+    assert v == pytest.approx([1, 31 / 16, 721 / 256])      # not corrected, the first step is 2/√1
 
 
 class Wrong(LeakyReLU):

@@ -11,7 +11,7 @@ from .numbers import number
 from .sums import Part
 
 _SYMBOLS = {"lr": "lr", "β₁": "beta1", "β₂": "beta2", "ε": "eps", "μ": "momentum", "ρ": "rho"}
-_OPTIONS = {"lr": 0.1, "momentum": 0.5, "rho": 0.75, "beta1": 0.5, "beta2": 0.75}    # short numbers, as in chapter 7
+_OPTIONS = {"lr": 0.1, "momentum": 0.5, "rho": 0.75, "beta1": 0.5, "beta2": 15 / 16}     # as in chapter 7
 _HAT = "\u0302"
 
 
