@@ -1,0 +1,175 @@
+# %% [markdown]
+# # 23. When is a GPU faster than a CPU?
+#
+# You will see a model that predicts the time of a training step from three numbers of a device, which the chapter
+# measures on the machine that runs it, a comparison with measured steps, and the batch size from which a GPU is faster.
+# Times differ from machine to machine; lines that begin with `machine:` say where those of this page were measured.
+#
+# **The time of a kernel**, a function that computes arrays from arrays in one call. After an overhead $t_0$ it computes
+# $F$ operations (FLOP) at the rate $R$ and moves $B$ bytes between memory and processor at the bandwidth $\beta$. Both
+# go on at the same time, so
+#
+# $$ t = t_0 + \max\Big(\frac FR,\ \frac B\beta\Big), \qquad I = \frac FB, \qquad
+#    \frac F{t - t_0} = \min(R,\ \beta I) . $$
+#
+# The last formula, over the *arithmetic intensity* $I$, is the *roofline* (Williams et al. 2009): below $I = R/\beta$
+# memory limits the speed, above it arithmetic does.
+#
+# **Counting.** Dense, Conv2D and ConvTranspose2D have three maps, the derivatives of $T(dy, x, W)$ (chapters 1, 4, 5).
+# Each multiplies and adds with all numbers of $W$ at each of $P$ positions of each of $N$ samples, reads two of the
+# three arrays and writes the third. So all three cost the same. In float32, with $|x|$ for the numbers in one sample:
+#
+# $$ F = 2NP\,|W|, \qquad B = 4\,\big(N|x| + N|y| + |W|\big); \qquad \text{for Dense } P = 1,\quad
+#    I = \frac{1/2}{1/n_{\text{in}} + 1/n_{\text{out}} + 1/N} < \frac N2 . $$
+#
+# So memory limits a Dense layer on a small batch. For Conv2D $P$ is the number of positions in $y$, for ConvTranspose2D
+# in $x$: a convolution uses its weights many times even at $N = 1$. The others have a fixed intensity:
+# * BatchNorm: 8 FLOP a number forward (mean 1, variance 3, $\hat x$ 2, $\gamma\hat x + \beta$ 2), which reads $x$ twice
+#   and writes $\hat x$, $y$; 8 backward ($\gamma\,dy$ 1, two means 3, the rest 4), which reads $dy$, $\hat x$ twice and
+#   writes $dx$. LeakyReLU, Tanh, Dropout: counted as 1 FLOP a number, two numbers moved forward and three backward.
+# * Adam: 14 FLOP a parameter (3 for $m$, 4 for $v$, 7 for $\theta$); reads $\theta, g, m, v$, writes $\theta, m, v$.
+#
+# **The crossing.** If arithmetic limits both devices and $F = fN$, the GPU is faster from the $N$ at which
+#
+# $$ t_c + \frac{fN}{R_c} = t_g + \frac{fN}{R_g}
+#    \quad\Longrightarrow\quad N^\ast = \frac{t_g - t_c}{f\,(1/R_c - 1/R_g)} . $$
+
+# %%
+import os
+from collections import namedtuple
+from functools import cache
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tinygan import Sequential, backend, bench, kernels, models
+from tinygan.layers import BatchNorm, ConvTranspose2D, Dense, Flatten, Reshape
+
+SHORT = "TINYGAN_SHORT" in os.environ
+BATCHES, SECONDS, SIDE = ((1, 2, 3), 0.0, 512) if SHORT else ((1, 16, 128), 0.5, 2048)
+CALLS = {"G": {"map": 2, "forward": 2, "adjoint": 1, "wgrad": 1, "backward": 1},    # in one step of D and one of G
+         "D": {"map": 3, "forward": 3, "adjoint": 3, "wgrad": 2, "backward": 3}}
+
+
+def costs(layer, n_in, n_out):
+    """{map: (f₀, f₁, b₀, b₁)} of a layer with n_in numbers a sample before it and n_out after: f₀ + f₁N FLOP, …"""
+    if isinstance(layer, (Flatten, Reshape)):
+        return {}
+    if "W" in layer.params:
+        W, at = layer.params["W"], n_in if isinstance(layer, ConvTranspose2D) else n_out
+        positions = at // W.shape[-1]
+        return dict.fromkeys(("map", "adjoint", "wgrad"), (0, 2 * positions * W.size, 4 * W.size, 4 * (n_in + n_out)))
+    flop, forward, backward = (8, 4, 5) if isinstance(layer, BatchNorm) else (1, 2, 3)
+    return {"forward": (0, flop * n_in, 0, 4 * forward * n_in), "backward": (0, flop * n_in, 0, 4 * backward * n_in)}
+
+
+@cache
+def step(model):
+    """{(layer, map): (calls, f₀, f₁, b₀, b₁)} of all kernels of a training step; names as in bench.profile."""
+    found = {}
+    for side, net in zip("GD", models.get(model).build(rng=0)):
+        y, unasked = np.zeros((1, *net.input_shape), "float32"), CALLS[side]["wgrad"]
+        for i, layer in enumerate(net.layers):
+            x, (y, _) = y, layer.forward(y)
+            for method, cost in costs(layer, x.size, y.size).items():
+                calls = CALLS[side][method]
+                if method == "adjoint":     # D's step and G's weights need no gradient in the network's input
+                    calls, unasked = calls - unasked, 0
+                if calls:
+                    found[f"{side}.{i} {layer}", method] = calls, *cost
+        found[f"{side} Adam", "step"] = 1, 14 * net.theta.size, 0, 28 * net.theta.size, 0
+    return found
+
+
+Device = namedtuple("Device", "overhead rate bandwidth")        # t₀ in s, R in FLOP/s, β in bytes/s
+
+
+def seconds(device, work, N):
+    """The model's time of kernels, rows (calls, f₀, f₁, b₀, b₁), at the batch size N or at each of several."""
+    (calls, f0, f1, b0, b1), N = np.array([*work], float).T, np.asarray(N)[..., None]
+    busy = np.maximum((f0 + f1 * N) / device.rate, (b0 + b1 * N) / device.bandwidth)
+    return (calls * (device.overhead + busy)).sum(-1)
+
+
+def crossing(slow, fast, work, limit=10_000):
+    """The smallest N up to the limit at which `fast` is faster; 0 if there is none."""
+    N = np.arange(1, limit + 1)
+    ahead = seconds(fast, work, N) < seconds(slow, work, N)
+    return int(N[ahead.argmax()]) if ahead.any() else 0
+
+
+def fit(work, t):
+    """t₀ and rate in t = t₀ + work/rate, by least squares of the relative errors: 1 = t₀/t + (1/rate)·work/t."""
+    (t0, slope), *_ = np.linalg.lstsq(np.array([1 / t, work / t]).T, np.ones(len(t)), rcond=None)
+    return t0, 1 / slope
+
+
+def measure(name):
+    """The Device of a backend, and the overhead if the host waits for the end of each call."""
+    xp, clock = backend.get(name), lambda call: bench.clock(call, name, SECONDS / 5)
+    sides, tiny = np.array([16, 64, 256, SIDE // 2, SIDE]), Sequential([Dense(1, 1)], dtype="float32", backend=name)
+    pairs = [(xp.ones((n, n), "float32"), xp.ones((n, n), "float32")) for n in sides]
+    products = np.array([clock(lambda: xp.matmul(a, a, out=y))[0] for a, y in pairs])
+    copies = np.array([clock(lambda: xp.copyto(y, a))[0] for a, y in pairs])
+    waits, _, _, returns = clock(lambda x=xp.ones((1, 1), "float32"): tiny.forward(x))  # a layer with hardly any work
+    return Device(returns, fit(2.0 * sides**3, products)[1], fit(8.0 * sides**2, copies)[1]), waits
+
+
+# %%
+for key, value in bench.hardware().items():
+    print(f"machine: {key}: {value}")
+cpu, _ = measure("numpy")
+if backend.why_not("cupy") is None:
+    gpu, waits = measure("cupy")
+    print("machine: the GPU is measured, but for the overhead of a CUDA graph")
+else:       # published: rates and bandwidth in NVIDIA 2023; times of a launch in Gray 2019, here on top of Python's
+    gpu, waits = Device(cpu.overhead + 3.8e-6, 67e12, 3.35e12), cpu.overhead + 9.6e-6
+    print("machine: the GPU is not measured; its figures are published ones")
+GPUS = {"GPU, waiting": gpu._replace(overhead=waits), "GPU, not waiting": gpu,
+        "GPU, CUDA graph": gpu._replace(overhead=3.4e-6)}
+print(f"{'':20}{'t₀, µs':>8}{'GFLOP/s':>10}{'GB/s':>8}{'R/β':>7}")
+for name, d in {"CPU": cpu, **GPUS}.items():
+    print(f"{name:20}{1e6 * d.overhead:8.1f}{d.rate / 1e9:10.0f}{d.bandwidth / 1e9:8.0f}{d.rate / d.bandwidth:7.1f}")
+dcgan = step("dcgan")
+print(f"\n{'DCGAN: layer, map':32}{'MFLOP, N = 1':>14}{'FLOP/byte, N = 1':>18}{'N = 128':>9}{'N*':>6}")
+for (layer, method), kernel in dcgan.items():
+    if method in ("map", "forward", "step"):
+        flop, moved = (kernel[k] + kernel[k + 1] * np.array([1, 128]) for k in (1, 3))
+        print(f"{layer.partition('(')[0] + ', ' + method:32}{flop[0] / 1e6:14.3f}{flop[0] / moved[0]:18.2f}"
+              f"{flop[1] / moved[1]:9.2f}{crossing(cpu, GPUS['GPU, waiting'], [kernel]):6}")
+
+# %%
+steps, before = {}, kernels.use("direct")       # convolutions as direct sums, which is what the model counts
+print(f"{'ms a step':8}{'N':>5}{'model':>10}{'measured':>10}{'ratio':>7}   N* of the three kinds of GPU")
+for model in ("points", "mlp", "dcgan"):
+    work = step(model).values()
+    for N in BATCHES:
+        (gan, x), predicted = bench.game(model, N), 1e3 * seconds(cpu, work, N)
+        took = steps[model, N] = 1e3 * bench.clock(lambda: gan.step(x), "numpy", SECONDS)[0]
+        print(f"{model:8}{N:5}{predicted:10.2f}{took:10.2f}{predicted / took:7.2f}   ",
+              *(crossing(cpu, d, work) for d in GPUS.values()))
+profile = bench.profile("dcgan", BATCHES[-1], 2)
+kernels.use(before)
+
+# %%
+fig = Figure(figsize=(11, 4.4), dpi=100, layout="constrained")
+(left, right), intensity, batches = fig.subplots(1, 2), np.geomspace(0.05, 2000), 2.0**np.arange(13)
+for d, line, name in ((cpu, "-", "CPU"), (gpu, "--", "GPU")):
+    roof = np.minimum(d.rate, d.bandwidth * intensity)
+    left.loglog(intensity, roof / 1e9, line, color="black", label=f"{name}: min(R, βI)")
+colours = {"forward": "#e69f00", "backward": "#e69f00", "step": "#d55e00"}      # the maps of weights: blue
+for row in profile["rows"]:
+    if (row["layer"], row["map"]) in dcgan:
+        calls, f0, f1, b0, b1 = dcgan[row["layer"], row["map"]]
+        flop, moved = f0 + f1 * BATCHES[-1], b0 + b1 * BATCHES[-1]
+        left.loglog(flop / moved, calls * flop / row["seconds"] / 1e9, "o", color=colours.get(row["map"], "#0072b2"))
+left.set(xlabel="arithmetic intensity, FLOP/byte", ylabel="GFLOP/s")
+for model, colour in (("points", "#d55e00"), ("dcgan", "#0072b2")):
+    for (name, d), line in zip({"CPU": cpu, **GPUS}.items(), ("-", ":", "--", "-.")):
+        times = seconds(d, step(model).values(), batches)
+        right.loglog(batches, 1e3 * times, line, color=colour, label=f"{model}: {name}")
+    right.loglog(BATCHES, [steps[model, N] for N in BATCHES], "o", color=colour, label=f"{model}: CPU, measured")
+right.set(xlabel="batch N", ylabel="ms a step")
+for ax in (left, right):
+    ax.legend(frameon=False, fontsize=7)
+fig.savefig("23_cpu_gpu.png")
