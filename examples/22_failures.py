@@ -1,40 +1,33 @@
 # %% [markdown]
 # # 22. Which curve tells which failure, and what cures it?
 #
-# You will see five failures of training, each produced on purpose by one wrong choice, beside the same game with the
-# choice that cures it. For each a formula says why it fails, and curves say how one recognises it: the loss of D, the
-# probabilities D(x) and D(G(z)), the gradient that comes back to the samples $x = G(z)$ and to $h$, the output of G's
-# first layer (`tinygan.inspect`), and the distances among samples. (The chapter trains 39 small games, for about two
-# minutes on one core.)
+# You will see five failures, each produced on purpose by wrong choices, beside the same game with the choices that cure
+# it, and for each a formula that says why it fails. The curves include the gradients that come back to the samples
+# $x = G(z)$ and to $h$, the output of G's first layer. (It trains 39 small games, for two minutes on one core.)
 #
-# **a. D too strong.** D takes five steps for each one of G, at twice G's rate. With the logit $\ell = D(x)$ and $N$
-# samples, the two losses of chapter 10 give the sample $x$ the gradients
+# **a. D too strong**: five steps of D for each one of G, at twice the rate. With the logit $\ell$ of a sample $x$ and a
+# batch of $N$, the two losses of chapter 10 give the sample the gradients
 #
 # $$ \frac{\partial L_{\text{minimax}}}{\partial x} = -\frac{\sigma(\ell)}{N}\nabla_x\ell , \qquad
 #    \frac{\partial L_{\text{ns}}}{\partial x} = -\frac{\sigma(-\ell)}{N}\nabla_x\ell ; \qquad
-#    \text{the ratio is } \frac{\sigma(\ell)}{\sigma(-\ell)} = e^{\ell} . $$
+#    \text{their ratio is } \frac{\sigma(\ell)}{\sigma(-\ell)} = e^{\ell} \to 0 \text{ for a D that is sure.} $$
 #
-# If D is sure, $\ell \to -\infty$, the first one vanishes.
+# **b. Mode collapse** on the ring of chapter 14: against a fixed D the best G sends all $z$ to one point,
+# $\min_G \mathbb E[-\log D(G(z))] = -\log\max_x D(x)$. No sample's loss asks where the others are.
 #
-# **b. Mode collapse** (chapter 14, the ring of eight modes). Against a fixed D the best G sends all $z$ to one point,
-# $\min_G \mathbb E[-\log D(G(z))] = -\log\max_x D(x)$, and nothing in a sample's loss asks where the others are.
-#
-# **c. A critic without bound** (chapter 16). D has two Dense layers; let $W_1, W_2$ be their weights, all biases 0.
-# LeakyReLU is homogeneous, so for $s > 0$
+# **c. A critic without bound** (chapter 16), with Dense layers $W_1$ and $W_2$, LeakyReLU and biases 0. For $s > 0$
 #
 # $$ f_{sW_1,\,sW_2}(x) = s^2 f_{W_1, W_2}(x) , \qquad
-#    L(s) = s^2\,\big(\mathbb E f(G(z)) - \mathbb E f(x)\big) . $$
+#    L(s) = s^2\,\big(\mathbb E f(G(z)) - \mathbb E f(x)\big) : $$
 #
-# Once the bracket is negative, the critic lowers its loss without end by growing, and its slope grows with it.
+# once the bracket is negative, the critic lowers its loss without end by growing, and its slope grows with it.
 #
-# **d. A dead generator.** For $y = \tanh a$ backward gives $da = (1 - y^2)\,dy$. In float32 $y$ is exactly $\pm 1$ from
-# $|a| = 10$ on, and then $da = 0$. A ReLU unit that is negative for all $z$ also passes back 0. A step of Adam at the
-# rate 0.1 changes each weight by about 0.1, so $a$, a sum over 128 units, can leave the range at once.
+# **d. A dead generator.** For $y = \tanh a$ backward gives $da = (1 - y^2)\,dy$, in float32 exactly 0 from $|a| = 10$
+# on. A ReLU unit that is negative for all $z$ also passes back 0. A few steps of Adam at the rate 0.1 bring G there.
 #
-# **e. The range of the pixels.** G ends in tanh, the images are in [0, 255]. A real sample gives D's weights the
-# gradient $-\sigma(-\ell)\,\partial\ell/\partial\theta$. With pixels a hundred times as large, $\ell$ is too, so
-# $\sigma(-\ell) = 0$ after a few steps: D learns no more from the data. What is left is the term of the fakes, and no
-# fake can ever be near the data.
+# **e. The range of the pixels**: [0, 255] for a G that ends in tanh. A real sample gives D's weights the gradient
+# $-\sigma(-\ell)\,\partial\ell/\partial\theta$. Large pixels make $\ell$ large, so it is 0 after a few steps: D learns
+# no more from the data, only from the fakes, and no fake can come near the data.
 
 # %%
 import os
@@ -48,7 +41,7 @@ from tinygan.layers import Dense, LeakyReLU, ReLU, Reshape, Tanh
 from tinygan.metrics.distances import euclidean
 
 SHORT = "TINYGAN_SHORT" in os.environ
-SEEDS, LOOKS, DRAWN = (2, 1, 50) if SHORT else (3, 25, 500)     # LOOKS: points of each curve
+SEEDS, LOOKS, DRAWN = (3, 1, 50) if SHORT else (3, 25, 500)     # LOOKS: points of each curve
 order = np.random.default_rng(0).permutation(5000)
 digits, held_out = np.split(data.load("mnist5k")[0][order], [4500])
 eight, to_bytes = data.ring(sigma=0.05), lambda x: 127.5 * (x + 1)
@@ -106,11 +99,7 @@ def play(failure, variant, seed):
     return gan, np.array(curves), distance(gan.sample(DRAWN), real)
 
 
-def text(v):
-    """Two digits, without exponents where they are not needed."""
-    return f"{v:.0f}" if abs(v) >= 100 else f"{v:.2g}" if abs(v) >= 1e-3 or v == 0 else f"{v:.0e}"
-
-
+text = lambda v: f"{v:.0f}" if abs(v) >= 100 else f"{v:.2g}" if abs(v) >= 1e-3 or v == 0 else f"{v:.0e}"
 print(f"{'last step: mean±spread of the seeds':36}" + "".join(f"{name:>15}" for name in (*CURVES, "distance")))
 played = {}
 for failure, (_, variants) in CASES.items():
@@ -128,9 +117,9 @@ for variant in CASES["b. mode collapse"][1]:
           " KL divergence over the modes", *(f"{m['reverse_kl']:.2f}" for m in found))
 z = np.random.default_rng(1).standard_normal((64, 100), "float32")
 gan = played["a. D too strong", "minimax loss"][0][0]
-minimax, ns = (records(gan, losses.get(name), z) for name in ("minimax", "non_saturating"))
-norms = [np.linalg.norm(flat(found[len(gan.G.layers)].gradient), axis=1) for found in (minimax, ns)]
-ratios, exponentials = norms[0] / norms[1], np.exp(minimax[-1].output[:, 0])
+found = [records(gan, losses.get(name), z) for name in ("minimax", "non_saturating")]
+minimax, ns = (np.linalg.norm(flat(rows[len(gan.G.layers)].gradient), axis=1) for rows in found)
+ratios, exponentials = minimax / ns, np.exp(found[0][-1].output[:, 0])
 print(f"a: ratio of the gradients of a sample, median {np.median(ratios):.1e}; of exp(ℓ) {np.median(exponentials):.1e}")
 gan = played["d. dead generator", "ReLU, rate 0.1"][0][0]
 print("d: layer, 2-norm of the gradient in its output")
@@ -158,3 +147,34 @@ for ax, title in zip(grid[0], ("d_loss", "D(G(z)), dashed: D(x)", "‖∂L/∂x�
 for ax in grid[-1]:
     ax.set_xlabel("step")
 fig.savefig("22_failures.png")
+
+# %% [markdown]
+# ![curves of five failures and of their cures](22_failures.png)
+#
+# Orange: the failure; blue: the cure (median and range of three seeds). Norms below 1e-6 are drawn at the bottom.
+# *Spread*: mean distance of two samples; *distance*: energy distance to held-out data, as shares of the data's spread.
+#
+# * **a.** d_loss and D(G(z)) fall alike with both losses. The gradients differ: 0.0015 with minimax, as $e^\ell$ says,
+#   and 0.38. But the non-saturating loss alone is no cure: its samples stay as far from the data (1.3) for as many
+#   steps. With R1 D is no longer sure, and the distance falls to 0.071.
+# * **b.** The losses only show a D that is ahead. Spread (0.66) and modes (3 or 4 of 8) show the failure; with R1 + R2
+#   all modes are there, and the gradient at the samples is a hundred times smaller (4 and 0.037).
+# * **c.** The loss reaches thousands, the gradient 72. With the penalty the gradient stays near 1/8, which is slope 1
+#   at each of 64 samples. The samples do not tell (0.24 and 0.21), as Adam divides by the gradient's size.
+# * **d.** D wins as in a, but the gradient is alive at the samples and exactly 0 below the tanh (list). All samples are
+#   equal. LeakyReLU alone (0.93) and the small rate alone (0.85) are each worse than both (0.44).
+# * **e.** One would expect that D wins at once. D(x) is 1 from the start, but d_loss does not fall to 0, and gradients
+#   look healthy, as D never sees a fake beside the data. Compare the range of samples and data first.
+#
+# | what one sees | cause | cure |
+# |---|---|---|
+# | d_loss, D(G(z)) and all gradients of G go to 0 | saturating loss, D ahead | non-saturating loss and R1 |
+# | spread and modes fall, the gradient at x is large | a steep D | R1 + R2 (chapter 14) |
+# | d_loss and the gradient at x grow without end | no bound on the critic | gradient penalty (chapter 16) |
+# | gradient at x alive, 0 in layers below; spread 0 | saturated tanh, dead ReLU | smaller rate and LeakyReLU |
+# | D(x) = 1, d_loss not near 0, spread near 0 | data in another range | data in [−1, 1] |
+#
+# ## Exercises
+# 1. Let D have BatchNorm and see real and fake samples as one batch. Which statistics does a fake meet in D's step, and
+#    which in G's? Which curve shows the difference?
+# 2. Multiply G's last weights by 100 at the start. Predict which norms of `inspect.layers` are smallest, then check.

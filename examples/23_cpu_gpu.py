@@ -1,13 +1,12 @@
 # %% [markdown]
 # # 23. When is a GPU faster than a CPU?
 #
-# You will see a model that predicts the time of a training step from three numbers of a device, which the chapter
-# measures on the machine that runs it, a comparison with measured steps, and the batch size from which a GPU is faster.
-# Times differ from machine to machine; lines that begin with `machine:` say where those of this page were measured.
+# You will see a model of the time of a training step with three numbers for each device. The chapter measures them, and
+# some steps, on the machine that runs it, and computes the batch size from which a GPU is faster. Times differ from
+# machine to machine: the lines that begin with `machine:` say where those of this page were measured.
 #
-# **The time of a kernel**, a function that computes arrays from arrays in one call. After an overhead $t_0$ it computes
-# $F$ operations (FLOP) at the rate $R$ and moves $B$ bytes between memory and processor at the bandwidth $\beta$. Both
-# go on at the same time, so
+# **The time of a kernel**, a function that computes arrays from arrays in one call: after an overhead $t_0$ it computes
+# $F$ operations (FLOP) at the rate $R$ and at the same time moves $B$ bytes of memory at the bandwidth $\beta$, so
 #
 # $$ t = t_0 + \max\Big(\frac FR,\ \frac B\beta\Big), \qquad I = \frac FB, \qquad
 #    \frac F{t - t_0} = \min(R,\ \beta I) . $$
@@ -22,11 +21,12 @@
 # $$ F = 2NP\,|W|, \qquad B = 4\,\big(N|x| + N|y| + |W|\big); \qquad \text{for Dense } P = 1,\quad
 #    I = \frac{1/2}{1/n_{\text{in}} + 1/n_{\text{out}} + 1/N} < \frac N2 . $$
 #
-# So memory limits a Dense layer on a small batch. For Conv2D $P$ is the number of positions in $y$, for ConvTranspose2D
-# in $x$: a convolution uses its weights many times even at $N = 1$. The others have a fixed intensity:
-# * BatchNorm: 8 FLOP a number forward (mean 1, variance 3, $\hat x$ 2, $\gamma\hat x + \beta$ 2), which reads $x$ twice
-#   and writes $\hat x$, $y$; 8 backward ($\gamma\,dy$ 1, two means 3, the rest 4), which reads $dy$, $\hat x$ twice and
-#   writes $dx$. LeakyReLU, Tanh, Dropout: counted as 1 FLOP a number, two numbers moved forward and three backward.
+# So memory limits a Dense layer on a small batch. For Conv2D $P$ counts the positions in $y$, for ConvTranspose2D those
+# in $x$: a convolution uses its weights many times even at $N = 1$. The intensity of the others is fixed:
+#
+# * BatchNorm: 8 FLOP a number forward (mean 1, variance 3, $\hat x$ 2, $\gamma\hat x + \beta$ 2), reads $x$ twice,
+#   writes $\hat x$, $y$; 8 backward ($\gamma\,dy$ 1, two means 3, the rest 4), reads $dy$, $\hat x$ twice, writes $dx$.
+# * LeakyReLU, Tanh, Dropout: counted as 1 FLOP a number; two numbers are moved forward, three backward.
 # * Adam: 14 FLOP a parameter (3 for $m$, 4 for $v$, 7 for $\theta$); reads $\theta, g, m, v$, writes $\theta, m, v$.
 #
 # **The crossing.** If arithmetic limits both devices and $F = fN$, the GPU is faster from the $N$ at which
@@ -36,8 +36,6 @@
 
 # %%
 import os
-from collections import namedtuple
-from functools import cache
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -63,7 +61,6 @@ def costs(layer, n_in, n_out):
     return {"forward": (0, flop * n_in, 0, 4 * forward * n_in), "backward": (0, flop * n_in, 0, 4 * backward * n_in)}
 
 
-@cache
 def step(model):
     """{(layer, map): (calls, f₀, f₁, b₀, b₁)} of all kernels of a training step; names as in bench.profile."""
     found = {}
@@ -81,14 +78,10 @@ def step(model):
     return found
 
 
-Device = namedtuple("Device", "overhead rate bandwidth")        # t₀ in s, R in FLOP/s, β in bytes/s
-
-
 def seconds(device, work, N):
-    """The model's time of kernels, rows (calls, f₀, f₁, b₀, b₁), at the batch size N or at each of several."""
-    (calls, f0, f1, b0, b1), N = np.array([*work], float).T, np.asarray(N)[..., None]
-    busy = np.maximum((f0 + f1 * N) / device.rate, (b0 + b1 * N) / device.bandwidth)
-    return (calls * (device.overhead + busy)).sum(-1)
+    """The model's time of kernels, rows (calls, f₀, f₁, b₀, b₁), at one or several N on a device (t₀, R, β)."""
+    (calls, f0, f1, b0, b1), N, (t0, rate, bandwidth) = np.array([*work], float).T, np.asarray(N)[..., None], device
+    return (calls * (t0 + np.maximum((f0 + f1 * N) / rate, (b0 + b1 * N) / bandwidth))).sum(-1)
 
 
 def crossing(slow, fast, work, limit=10_000):
@@ -105,70 +98,72 @@ def fit(work, t):
 
 
 def measure(name):
-    """The Device of a backend, and the overhead if the host waits for the end of each call."""
-    xp, clock = backend.get(name), lambda call: bench.clock(call, name, SECONDS / 5)
-    sides, tiny = np.array([16, 64, 256, SIDE // 2, SIDE]), Sequential([Dense(1, 1)], dtype="float32", backend=name)
+    """t₀, R and β of a backend, and t₀ if the host waits for the end of each call."""
+    xp, clock = backend.get(name), lambda call: np.array(bench.clock(call, name, SECONDS / 5))
+    sides, tiny = np.array([64, 256, 16, SIDE // 2, SIDE]), Sequential([Dense(1, 1)], dtype="float32", backend=name)
     pairs = [(xp.ones((n, n), "float32"), xp.ones((n, n), "float32")) for n in sides]
     products = np.array([clock(lambda: xp.matmul(a, a, out=y))[0] for a, y in pairs])
-    copies = np.array([clock(lambda: xp.copyto(y, a))[0] for a, y in pairs])
+    copies = np.array([clock(lambda: xp.copyto(y, a))[0] for a, y in pairs[2:]])
     waits, _, _, returns = clock(lambda x=xp.ones((1, 1), "float32"): tiny.forward(x))  # a layer with hardly any work
-    return Device(returns, fit(2.0 * sides**3, products)[1], fit(8.0 * sides**2, copies)[1]), waits
+    return (returns, fit(2.0 * sides**3, products)[1], fit(8.0 * sides[2:]**2, copies)[1]), waits
 
 
 # %%
 for key, value in bench.hardware().items():
     print(f"machine: {key}: {value}")
 cpu, _ = measure("numpy")
-if backend.why_not("cupy") is None:
-    gpu, waits = measure("cupy")
-    print("machine: the GPU is measured, but for the overhead of a CUDA graph")
-else:       # published: rates and bandwidth in NVIDIA 2023; times of a launch in Gray 2019, here on top of Python's
-    gpu, waits = Device(cpu.overhead + 3.8e-6, 67e12, 3.35e12), cpu.overhead + 9.6e-6
-    print("machine: the GPU is not measured; its figures are published ones")
-GPUS = {"GPU, waiting": gpu._replace(overhead=waits), "GPU, not waiting": gpu,
-        "GPU, CUDA graph": gpu._replace(overhead=3.4e-6)}
+usable = backend.why_not("cupy") is None
+# Published: rate and bandwidth (NVIDIA 2023), and the launch of a kernel (Gray 2019), here beside Python's overhead.
+gpu, waits = measure("cupy") if usable else ((cpu[0] + 3.8e-6, 67e12, 3.35e12), cpu[0] + 9.6e-6)
+print("machine: the GPU is", "measured" if usable else "not measured; its figures are published ones")
+DEVICES = {"CPU": cpu, "GPU, waiting": (waits, *gpu[1:]), "GPU, not waiting": gpu,
+           "GPU, CUDA graph": (3.4e-6, *gpu[1:])}
 print(f"{'':20}{'t₀, µs':>8}{'GFLOP/s':>10}{'GB/s':>8}{'R/β':>7}")
-for name, d in {"CPU": cpu, **GPUS}.items():
-    print(f"{name:20}{1e6 * d.overhead:8.1f}{d.rate / 1e9:10.0f}{d.bandwidth / 1e9:8.0f}{d.rate / d.bandwidth:7.1f}")
-dcgan = step("dcgan")
+for name, (t0, rate, bandwidth) in DEVICES.items():
+    print(f"{name:20}{1e6 * t0:8.1f}{rate / 1e9:10.0f}{bandwidth / 1e9:8.0f}{rate / bandwidth:7.1f}")
+works = {model: step(model) for model in ("points", "mlp", "dcgan")}
 print(f"\n{'DCGAN: layer, map':32}{'MFLOP, N = 1':>14}{'FLOP/byte, N = 1':>18}{'N = 128':>9}{'N*':>6}")
-for (layer, method), kernel in dcgan.items():
+for (layer, method), kernel in works["dcgan"].items():
     if method in ("map", "forward", "step"):
         flop, moved = (kernel[k] + kernel[k + 1] * np.array([1, 128]) for k in (1, 3))
         print(f"{layer.partition('(')[0] + ', ' + method:32}{flop[0] / 1e6:14.3f}{flop[0] / moved[0]:18.2f}"
-              f"{flop[1] / moved[1]:9.2f}{crossing(cpu, GPUS['GPU, waiting'], [kernel]):6}")
+              f"{flop[1] / moved[1]:9.2f}{crossing(cpu, DEVICES['GPU, waiting'], [kernel]):6}")
 
 # %%
 steps, before = {}, kernels.use("direct")       # convolutions as direct sums, which is what the model counts
 print(f"{'ms a step':8}{'N':>5}{'model':>10}{'measured':>10}{'ratio':>7}   N* of the three kinds of GPU")
-for model in ("points", "mlp", "dcgan"):
-    work = step(model).values()
+for model, work in works.items():
+    ahead = [crossing(cpu, device, work.values()) for device in DEVICES.values() if device is not cpu]
     for N in BATCHES:
-        (gan, x), predicted = bench.game(model, N), 1e3 * seconds(cpu, work, N)
-        took = steps[model, N] = 1e3 * bench.clock(lambda: gan.step(x), "numpy", SECONDS)[0]
-        print(f"{model:8}{N:5}{predicted:10.2f}{took:10.2f}{predicted / took:7.2f}   ",
-              *(crossing(cpu, d, work) for d in GPUS.values()))
+        for name in ("numpy", "cupy")[:1 + usable]:
+            gan, x = bench.game(model, N, name)
+            took = steps[model, N, name] = 1e3 * bench.clock(lambda: gan.step(x), name, SECONDS)[0]
+            if name == "cupy":
+                print(f"machine: the next line's step on the GPU: {took:.2f} ms")
+        took, predicted = steps[model, N, "numpy"], 1e3 * seconds(cpu, work.values(), N)
+        print(f"{model:8}{N:5}{predicted:10.2f}{took:10.2f}{predicted / took:7.2f}   ", *ahead)
 profile = bench.profile("dcgan", BATCHES[-1], 2)
 kernels.use(before)
 
 # %%
 fig = Figure(figsize=(11, 4.4), dpi=100, layout="constrained")
 (left, right), intensity, batches = fig.subplots(1, 2), np.geomspace(0.05, 2000), 2.0**np.arange(13)
-for d, line, name in ((cpu, "-", "CPU"), (gpu, "--", "GPU")):
-    roof = np.minimum(d.rate, d.bandwidth * intensity)
+for (_, rate, bandwidth), line, name in ((cpu, "-", "CPU"), (gpu, "--", "GPU")):
+    roof = np.minimum(rate, bandwidth * intensity)
     left.loglog(intensity, roof / 1e9, line, color="black", label=f"{name}: min(R, βI)")
 colours = {"forward": "#e69f00", "backward": "#e69f00", "step": "#d55e00"}      # the maps of weights: blue
 for row in profile["rows"]:
-    if (row["layer"], row["map"]) in dcgan:
-        calls, f0, f1, b0, b1 = dcgan[row["layer"], row["map"]]
-        flop, moved = f0 + f1 * BATCHES[-1], b0 + b1 * BATCHES[-1]
-        left.loglog(flop / moved, calls * flop / row["seconds"] / 1e9, "o", color=colours.get(row["map"], "#0072b2"))
+    if kernel := works["dcgan"].get((row["layer"], row["map"])):
+        flop, moved = (kernel[k] + kernel[k + 1] * BATCHES[-1] for k in (1, 3))
+        speed = row["calls"] * flop / row["seconds"]
+        left.loglog(flop / moved, speed / 1e9, "o", color=colours.get(row["map"], "#0072b2"))
 left.set(xlabel="arithmetic intensity, FLOP/byte", ylabel="GFLOP/s")
 for model, colour in (("points", "#d55e00"), ("dcgan", "#0072b2")):
-    for (name, d), line in zip({"CPU": cpu, **GPUS}.items(), ("-", ":", "--", "-.")):
-        times = seconds(d, step(model).values(), batches)
+    for (name, device), line in zip(DEVICES.items(), ("-", ":", "--", "-.")):
+        times = seconds(device, works[model].values(), batches)
         right.loglog(batches, 1e3 * times, line, color=colour, label=f"{model}: {name}")
-    right.loglog(BATCHES, [steps[model, N] for N in BATCHES], "o", color=colour, label=f"{model}: CPU, measured")
+    measured = [steps[model, N, "numpy"] for N in BATCHES]
+    right.loglog(BATCHES, measured, "o", color=colour, label=f"{model}: CPU, measured")
 right.set(xlabel="batch N", ylabel="ms a step")
 for ax in (left, right):
     ax.legend(frameon=False, fontsize=7)

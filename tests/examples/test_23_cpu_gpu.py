@@ -70,14 +70,14 @@ def test_fit_recovers_overhead_and_rate(gpu):
 
 
 def test_the_model_takes_the_slower_of_arithmetic_and_memory(gpu):
-    device, work = gpu["Device"](1e-6, 1e9, 1e9), [(3, 0, 1000, 500, 10)]
+    device, work = (1e-6, 1e9, 1e9), [(3, 0, 1000, 500, 10)]
     assert gpu["seconds"](device, work, 2) == pytest.approx(3 * (1e-6 + 2e-6))
     assert gpu["seconds"](device, [(1, 0, 10, 5000, 0)], 1) == pytest.approx(1e-6 + 5e-6)
     np.testing.assert_allclose(gpu["seconds"](device, work * 2, [1, 4]), [6 * 2e-6, 6 * 5e-6])
 
 
 def test_the_crossing_is_that_of_the_formula(gpu):
-    slow, fast, f = gpu["Device"](1e-6, 1e9, 1e30), gpu["Device"](8e-6, 1e11, 1e30), 150.0
+    slow, fast, f = (1e-6, 1e9, 1e30), (8e-6, 1e11, 1e30), 150.0
     formula = (8e-6 - 1e-6) / (f * (1 / 1e9 - 1 / 1e11))
     assert gpu["crossing"](slow, fast, [(1, 0, f, 0, 0)]) == int(np.ceil(formula)) == 48
     assert gpu["crossing"](fast, slow, [(1, 0, f, 0, 0)], limit=1) == 1     # at N = 1 the smaller overhead is faster
