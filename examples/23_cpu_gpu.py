@@ -113,7 +113,7 @@ for key, value in bench.hardware().items():
     print(f"machine: {key}: {value}")
 cpu, _ = measure("numpy")
 usable = backend.why_not("cupy") is None
-# Published: rate and bandwidth (NVIDIA 2023), and the launch of a kernel (Gray 2019), here beside Python's overhead.
+# Published: rate and bandwidth (NVIDIA 2023), and the time of a launch (Gray 2019), here on top of Python's overhead.
 gpu, waits = measure("cupy") if usable else ((cpu[0] + 3.8e-6, 67e12, 3.35e12), cpu[0] + 9.6e-6)
 print("machine: the GPU is", "measured" if usable else "not measured; its figures are published ones")
 DEVICES = {"CPU": cpu, "GPU, waiting": (waits, *gpu[1:]), "GPU, not waiting": gpu,
@@ -135,35 +135,28 @@ print(f"{'ms a step':8}{'N':>5}{'model':>10}{'measured':>10}{'ratio':>7}   N* of
 for model, work in works.items():
     ahead = [crossing(cpu, device, work.values()) for device in DEVICES.values() if device is not cpu]
     for N in BATCHES:
-        for name in ("numpy", "cupy")[:1 + usable]:
-            gan, x = bench.game(model, N, name)
-            took = steps[model, N, name] = 1e3 * bench.clock(lambda: gan.step(x), name, SECONDS)[0]
-            if name == "cupy":
-                print(f"machine: the next line's step on the GPU: {took:.2f} ms")
-        took, predicted = steps[model, N, "numpy"], 1e3 * seconds(cpu, work.values(), N)
+        (gan, x), predicted = bench.game(model, N), 1e3 * seconds(cpu, work.values(), N)
+        took = steps[model, N] = 1e3 * bench.clock(lambda: gan.step(x), "numpy", SECONDS)[0]
         print(f"{model:8}{N:5}{predicted:10.2f}{took:10.2f}{predicted / took:7.2f}   ", *ahead)
 profile = bench.profile("dcgan", BATCHES[-1], 2)
-kernels.use(before)
 
 # %%
+kernels.use(before)
 fig = Figure(figsize=(11, 4.4), dpi=100, layout="constrained")
 (left, right), intensity, batches = fig.subplots(1, 2), np.geomspace(0.05, 2000), 2.0**np.arange(13)
 for (_, rate, bandwidth), line, name in ((cpu, "-", "CPU"), (gpu, "--", "GPU")):
-    roof = np.minimum(rate, bandwidth * intensity)
-    left.loglog(intensity, roof / 1e9, line, color="black", label=f"{name}: min(R, βI)")
-colours = {"forward": "#e69f00", "backward": "#e69f00", "step": "#d55e00"}      # the maps of weights: blue
+    left.loglog(intensity, np.minimum(rate, bandwidth * intensity) / 1e9, line, color="black", label=name)
+colours = dict.fromkeys(CALLS["G"], "#0072b2") | {"forward": "#e69f00", "backward": "#e69f00", "step": "#d55e00"}
 for row in profile["rows"]:
     if kernel := works["dcgan"].get((row["layer"], row["map"])):
         flop, moved = (kernel[k] + kernel[k + 1] * BATCHES[-1] for k in (1, 3))
-        speed = row["calls"] * flop / row["seconds"]
-        left.loglog(flop / moved, speed / 1e9, "o", color=colours.get(row["map"], "#0072b2"))
+        left.loglog(flop / moved, row["calls"] * flop / row["seconds"] / 1e9, "o", color=colours[row["map"]])
 left.set(xlabel="arithmetic intensity, FLOP/byte", ylabel="GFLOP/s")
 for model, colour in (("points", "#d55e00"), ("dcgan", "#0072b2")):
     for (name, device), line in zip(DEVICES.items(), ("-", ":", "--", "-.")):
         times = seconds(device, works[model].values(), batches)
         right.loglog(batches, 1e3 * times, line, color=colour, label=f"{model}: {name}")
-    measured = [steps[model, N, "numpy"] for N in BATCHES]
-    right.loglog(BATCHES, measured, "o", color=colour, label=f"{model}: CPU, measured")
+    right.loglog(BATCHES, [steps[model, N] for N in BATCHES], "o", color=colour, label=f"{model}: CPU, measured")
 right.set(xlabel="batch N", ylabel="ms a step")
 for ax in (left, right):
     ax.legend(frameon=False, fontsize=7)
