@@ -36,6 +36,7 @@
 
 # %%
 import os
+import time
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -45,6 +46,7 @@ from tinygan.layers import BatchNorm, ConvTranspose2D, Dense, Flatten, Reshape
 
 SHORT = "TINYGAN_SHORT" in os.environ
 BATCHES, SECONDS, SIDE = ((1, 2, 3), 0.0, 512) if SHORT else ((1, 16, 128), 0.5, 2048)
+TIMER = time.process_time if bench.hardware()["threads"] == "1" else time.perf_counter      # see bench.clock
 CALLS = {"G": {"map": 2, "forward": 2, "adjoint": 1, "wgrad": 1, "backward": 1},    # in one step of D and one of G
          "D": {"map": 3, "forward": 3, "adjoint": 3, "wgrad": 2, "backward": 3}}
 
@@ -99,9 +101,10 @@ def fit(work, t):
 
 def measure(name):
     """t₀, R and β of a backend, and t₀ if the host waits for the end of each call."""
-    xp, clock = backend.get(name), lambda call: np.array(bench.clock(call, name, SECONDS / 5))
+    xp, timer = backend.get(name), TIMER if name == "numpy" else time.perf_counter
+    clock = lambda call: bench.clock(call, name, SECONDS / 5, timer=timer)
     sides, tiny = np.array([64, 256, 16, SIDE // 2, SIDE]), Sequential([Dense(1, 1)], dtype="float32", backend=name)
-    pairs = [(xp.ones((n, n), "float32"), xp.ones((n, n), "float32")) for n in sides]
+    pairs = [(xp.ones((n, n), "float32"), xp.ones((n, n), "float32")) for n in sides.tolist()]
     products = np.array([clock(lambda: xp.matmul(a, a, out=y))[0] for a, y in pairs])
     copies = np.array([clock(lambda: xp.copyto(y, a))[0] for a, y in pairs[2:]])
     waits, _, _, returns = clock(lambda x=xp.ones((1, 1), "float32"): tiny.forward(x))  # a layer with hardly any work
@@ -136,9 +139,9 @@ for model, work in works.items():
     ahead = [crossing(cpu, device, work.values()) for device in DEVICES.values() if device is not cpu]
     for N in BATCHES:
         (gan, x), predicted = bench.game(model, N), 1e3 * seconds(cpu, work.values(), N)
-        took = steps[model, N] = 1e3 * bench.clock(lambda: gan.step(x), "numpy", SECONDS)[0]
+        took = steps[model, N] = 1e3 * bench.clock(lambda: gan.step(x), "numpy", SECONDS, timer=TIMER)[0]
         print(f"{model:8}{N:5}{predicted:10.2f}{took:10.2f}{predicted / took:7.2f}   ", *ahead)
-profile = bench.profile("dcgan", BATCHES[-1], 2)
+profile = bench.profile("dcgan", BATCHES[-1], 2, TIMER)
 
 # %%
 kernels.use(before)

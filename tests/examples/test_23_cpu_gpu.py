@@ -51,7 +51,7 @@ def test_costs_of_the_others(gpu):
 
 @pytest.mark.parametrize("model", ["points", "dcgan_small"])
 def test_calls_and_operations_of_a_step_are_those_of_the_profile(gpu, monkeypatch, model):
-    monkeypatch.setattr(bench, "rate", lambda: 1.0)
+    monkeypatch.setattr(bench, "rate", lambda timer: 1.0)
     work, N = gpu["step"](model), 2
     rows = {(row["layer"], row["map"]): row for row in bench.profile(model, N, 1)["rows"]}
     assert {key for key in rows if "Reshape" not in key[0] and "Flatten" not in key[0]} == set(work)
@@ -82,6 +82,11 @@ def test_the_crossing_is_that_of_the_formula(gpu):
     assert gpu["crossing"](slow, fast, [(1, 0, f, 0, 0)]) == int(np.ceil(formula)) == 48
     assert gpu["crossing"](fast, slow, [(1, 0, f, 0, 0)], limit=1) == 1     # at N = 1 the smaller overhead is faster
     assert gpu["crossing"](slow, fast, [(1, 0, f, 0, 0)], limit=47) == 0
+
+
+def test_a_backend_is_measured(gpu, xb):
+    (t0, rate, bandwidth), waits = gpu["measure"](xb)
+    assert 0 < t0 and 0 < waits and np.isfinite([rate, bandwidth]).all()
 
 
 def test_unknown_model(gpu):
