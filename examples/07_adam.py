@@ -23,9 +23,8 @@
 # $g_i$ in $m_t$ add up to $1 - \beta_1^t$, those in $\hat m_t$ to 1.
 #
 # **By pencil.** $\beta_1 = \tfrac12$, $\beta_2 = \tfrac{15}{16}$, gradients $4, -4, 4$. Then $m = 2, -1, \tfrac32$ is
-# divided by $\tfrac12, \tfrac34, \tfrac78$, which gives $\hat m = 4, -\tfrac43, \tfrac{12}7$. All squares are 16:
-# $\hat v = 16$, while $v = 1, \tfrac{31}{16}, \tfrac{721}{256}$. Steps: $1, -\tfrac13, \tfrac37$. Without the division
-# the first would be $m_1/\sqrt{v_1} = 2$: twice as long.
+# divided by $\tfrac12, \tfrac34, \tfrac78$: $\hat m = 4, -\tfrac43, \tfrac{12}7$. All squares are 16, so $\hat v = 16$;
+# $v = 1, \tfrac{31}{16}, \tfrac{721}{256}$. Steps: $1, -\tfrac13, \tfrac37$ (undivided, first $m_1/\sqrt{v_1} = 2$).
 
 # %%
 import numpy as np

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -116,3 +117,11 @@ def test_the_command_leaves_its_files(tmp_path, capsys):
 def test_median_of_a_clock():
     ticks = iter(np.arange(100))
     assert bench.clock(lambda: next(ticks), "numpy", 0, 5)[0] >= 0 and next(ticks) == 6    # one to warm up
+
+
+def test_a_timer_of_ones_own():
+    """Each reading is a second after the one before: a call ends at the first after its start, its device next."""
+    ticks = iter(range(100))
+    assert bench.clock(lambda: None, "numpy", 0, 3, lambda: next(ticks)) == (2, 2, 2, 1)
+    found = bench.profile("points", 2, 1, time.process_time)
+    assert 0 < found["step_s"] and all(row["seconds"] >= 0 for row in found["rows"])
