@@ -11,28 +11,9 @@ from tinygan import Parallel, Sequential, data, losses, metrics, models, optim, 
 from tinygan.data.files import read_npz
 from tinygan.errors import ShapeError
 from tinygan.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense, Flatten, Identity, LeakyReLU, Reshape, Tanh
-from tinygan.layers.affine import Affine
 
 HOLE = (slice(None), slice(7, 21), slice(7, 21))      # the middle 14×14 pixels
 adversarial = losses.get("non_saturating")
-
-
-class Mask(Affine):
-    """y = mask·x, with a mask (H, W, C) of 0 and 1."""
-
-    def __init__(self, mask):
-        if np.ndim(mask) != 3 or not np.isin(mask, (0, 1)).all():
-            raise ShapeError(f"expected a mask (H, W, C) of 0 and 1, got shape {np.shape(mask)}; give each pixel's")
-        self.mask = np.asarray(mask)
-        super().__init__()
-
-    def prepare(self, x, train, rng):
-        self.expect(x, "N", *self.mask.shape)
-
-    def map(self, x, ctx):
-        return x * self.mask.astype(x.dtype)
-
-    adjoint = map
 
 
 def measure(x, A, sigma, rng=0):
@@ -83,6 +64,8 @@ def linear(y, A, sigma, train):
 
 def finish(restored, y, where=...):
     """The restored pixels among those of y that were measured."""
+    if where is ...:
+        return restored
     whole = y.copy()
     whole[where] = restored[where]
     return whole
@@ -94,16 +77,16 @@ def scores(restored, x, labels, where=..., classifier=None):
     return metrics.psnr(restored[where], x[where]).mean(), metrics.ssim(restored[where], x[where]).mean(), read.mean()
 
 
-def unet(rng, c=16, d=128, dtype="float32"):
+def unet(rng, c=16, d=128, skip=True, dtype="float32"):
     """28 → 14 → 7 → a Dense layer of d numbers → 7 → 14 → 28, the levels of 14 and 7 with a skip connection."""
     after = lambda n: [BatchNorm(n), LeakyReLU(0.2)]
     down = lambda a, b: [Conv2D(a, b, 4, stride=2, bias=False, init="he"), *after(b)]
     up = lambda a, b: [ConvTranspose2D(a, b, 4, stride=2, bias=False, init="he"), *after(b)]
-    whole = Sequential([*down(2 * c, 2 * c), Flatten(), Dense(32 * c, d, bias=False, init="he"), *after(d),
-                        Dense(d, 49 * c), Reshape((7, 7, c))], dtype=dtype)        # it sees the whole picture
-    inner = Sequential([*down(c, 2 * c), Parallel([Identity(), whole]), *up(3 * c, c)], dtype=dtype)
-    return Sequential([*down(1, c), Parallel([Identity(), inner]), ConvTranspose2D(2 * c, 1, 4, stride=2), Tanh()],
-                      rng, dtype)
+    level = lambda layers: Parallel([*[Identity()] * skip, Sequential(layers, dtype=dtype)])
+    whole = level([*down(2 * c, 2 * c), Flatten(), Dense(32 * c, d, bias=False, init="he"), *after(d),
+                   Dense(d, 49 * c), Reshape((7, 7, c))])                           # it sees the whole picture
+    inner = level([*down(c, 2 * c), whole, *up(c + 2 * c * skip, c)])
+    return Sequential([*down(1, c), inner, ConvTranspose2D(c + c * skip, 1, 4, stride=2), Tanh()], rng, dtype)
 
 
 def g_objective(G, D, seen, x, w, where=...):
@@ -135,9 +118,9 @@ def d_objective(D, seen, x, restored, gamma):
     return loss + penalties.r1(D, pairs, gamma, grads), grads
 
 
-def fit(see, train, w, seed, steps, where=..., batch=32, gamma=0.1):
+def fit(see, train, w, seed, steps, where=..., batch=32, gamma=0.1, skip=True):
     """G trained on pairs (see(x), x)."""
-    G, (_, D) = unet(seed), models.dcgan_small(rng=seed, image=(28, 28, 2), dropout=0)
+    G, (_, D) = unet(seed, skip=skip), models.dcgan_small(rng=seed, image=(28, 28, 2), dropout=0)
     g_opt, d_opt = optim.Adam(optim.cosine(2e-3, steps, 0.02)), optim.Adam(optim.cosine(1e-3, steps, 0.1), beta2=0.99)
     batches = data.Batches(train, batch, rng=seed)
     for _ in range(steps):

@@ -24,7 +24,7 @@ def test_g_sees_nothing_of_what_is_missing(trained):
 
 
 def test_one_pixel(trained):
-    """With x = ±1 and p: the mean's squared error is the variance 4p(1 − p), a draw's twice that, the median's 4(1 − p)."""
+    """Squared errors: of the mean the variance 4p(1 − p), of a draw twice that, of the median 4(1 − p)."""
     p, draws, x = (trained[name] for name in ("p", "draws", "x1"))
     for answer, expected in (2 * p - 1, 4 * p * (1 - p)), (draws, 8 * p * (1 - p)), (1, 4 * (1 - p)):
         assert abs(((answer - x)**2).mean() - expected) < 0.02
