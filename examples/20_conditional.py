@@ -41,7 +41,8 @@ from matplotlib.figure import Figure
 from tinygan import GAN, Sequential, data, losses, metrics, models, optim
 from tinygan.layers import Dense, Tanh, WithLabels, with_classes
 from tinygan.ops.pointwise import sigmoid
-from restoration import Mask, held_out
+from tinygan.inversion import Mask
+from restoration import held_out
 
 SHORT = "TINYGAN_SHORT" in os.environ
 STEPS, BLIND_STEPS, N, SEEDS = (1, 1, 50, 2) if SHORT else (1000, 400, 1000, 3)   # N: samples of each generator

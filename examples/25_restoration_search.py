@@ -34,7 +34,8 @@ from tinygan import GAN, Sequential, data, losses, metrics, models, optim
 from tinygan.data.files import read_npz
 from tinygan.errors import ShapeError
 from tinygan.layers import AvgPool2D, Dense, Flatten, Identity, Layer
-from restoration import HOLE, Mask, bicubic, finish, harmonic, held_out, linear, measure, nearest, scores
+from tinygan.inversion import Mask
+from restoration import HOLE, bicubic, finish, harmonic, held_out, linear, measure, nearest, scores
 
 SHORT, here = "TINYGAN_SHORT" in os.environ, Path(__file__).parent if "__file__" in globals() else Path()
 minimax, PLACE = losses.get("minimax"), {"hole 14×14": HOLE}
@@ -118,12 +119,11 @@ x, labels = held_out(8 if SHORT else 100)
 # `restoration.py`, beside this chapter, because the next one uses them, too.
 
 # %%
-G, _ = generator(0)
-chosen, GRID = {}, (0.01, 0.1, 1.0, 10.0)
+(G, _), chosen, GRID = generator(0), {}, (0.01, 0.1, 1.0, 10.0)
 for task, (A, sigma) in tasks(0).items():
     some = train[::2500 if SHORT else 125]                              # 40 training digits choose λ
     y = measure(some, A, sigma)
-    mean = [metrics.psnr(finish(search(y, A, G, lam, restarts=1), y, PLACE.get(task)), some).mean() for lam in GRID]
+    mean = [metrics.psnr(finish(search(y, A, G, a, restarts=1), y, PLACE.get(task, ...)), some).mean() for a in GRID]
     chosen[task] = GRID[int(np.argmax(mean))]
     print(f"{task:16} PSNR on training digits {', '.join(f'λ = {a:g}: {b:.1f}' for a, b in zip(GRID, mean))} dB")
 
@@ -142,7 +142,7 @@ for seed in range(3):
         shown.setdefault(task, {"original": x, "Aᵀy": A.backward(y, A.forward(x)[1])} | found)
         for method, restored in found.items():
             results.setdefault((task, method), []).append(
-                scores(finish(restored, y, PLACE.get(task)), x, labels, PLACE.get(task)))
+                scores(finish(restored, y, PLACE.get(task, ...)), x, labels, PLACE.get(task, ...)))
 print(f"{'mean and spread of three seeds':30}    PSNR, dB          SSIM   read by the classifier")
 for (task, method), values in results.items():
     (a, b, c), (d, e, f) = np.mean(values, 0), np.std(values, 0)
@@ -153,7 +153,7 @@ print(f"the originals themselves are read: {read.mean():.2f}")
 # %%
 fig, some = Figure(figsize=(11, 8.5), dpi=100, layout="constrained"), slice(8)
 for ax, (task, rows) in zip(fig.subplots(2, 2).flat, shown.items()):
-    strips = [v[some] if name in ("original", "Aᵀy") else finish(v, rows["Aᵀy"], PLACE.get(task))[some]
+    strips = [v[some] if name in ("original", "Aᵀy") else finish(v, rows["Aᵀy"], PLACE.get(task, ...))[some]
               for name, v in rows.items()]
     strips[1] = strips[1] / np.quantile(abs(strips[1]), 0.99)           # Aᵀ changes the scale
     ax.imshow(np.concatenate([np.concatenate(list(s[..., 0]), 1) for s in strips]), cmap="gray", vmin=-1, vmax=1)

@@ -1,4 +1,5 @@
-"""The command line: tinygan train | sample | evaluate | report | compare | gradcheck | explain | bench | info.
+"""The command line: tinygan train | sample | restore | evaluate | report | compare | gradcheck | explain | bench |
+info.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 success, 1 a check failed, 2 bad input, 3 training
 diverged (the last finite weights are kept), 130 stopped by Ctrl-C (the results so far are kept).
@@ -16,6 +17,7 @@ import numpy as np
 
 from . import __version__, backend, models
 from . import run as runs
+from .data import load_picture
 from .data.files import atomic
 from .errors import ConfigError, TinyganError
 from .run import Config, plots, report
@@ -108,6 +110,16 @@ def _parser():
         "(default: each class in turn)")
     add("--out", metavar="FILE", help=".png for an image, .npy for the array\n"
         "(default RUN/samples-n<N>-seed<SEED>.png)")
+
+    add = command(_restore, "fill in missing pixels of a picture",
+                  "Fill in the missing pixels of a picture with the generator of a run, by a search in its latent\n"
+                  "space. The picture has the size of the run's samples.", ["restore my-run digit.png --mask mask.png"])
+    add("run", metavar="RUN", help="the run's folder")
+    add("picture", metavar="PICTURE", help="a .png or .jpg file")
+    add("--mask", metavar="MASK", required=True, help="a picture of the same size: white where pixels are known, black "
+        "where\nthey are missing")
+    add("--seed", type=_at_least(0), default=0, help="of the starts of the search (default 0)")
+    add("--out", metavar="FILE", default="restored.png", help="the image (default restored.png)")
 
     add = command(_evaluate, "metrics of a run, with reference values measured on real data",
                   "Draw samples from a run and compute their metrics, each beside its reference value: the same\n"
@@ -241,6 +253,16 @@ def _sample(args):
     else:
         plots.save_png(plots.picture(samples), out)
     print(out)
+
+
+def _restore(args):
+    if Path(args.out).suffix != ".png":
+        raise ConfigError(f"expected --out to end in .png, got {args.out}; name the file so")
+    colours = runs.read_config(Path(args.run) / "config.json")[1][-1]
+    picture = load_picture(args.picture, "colour" if colours == 3 else "grey")
+    restored = runs.restore(args.run, picture, load_picture(args.mask)[..., 0] > 0, seed=args.seed)
+    plots.save_png(((restored + 1) * 127.5).round().astype("uint8").squeeze(), args.out)
+    print(args.out)
 
 
 def _evaluate(args):

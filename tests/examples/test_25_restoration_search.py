@@ -71,8 +71,8 @@ def test_nearest_and_linear(search):
 def test_bad_input(search, pair):
     G, _, x = pair
     Mask, z = search["Mask"], np.zeros((2, 6))
-    with pytest.raises(ShapeError, match=r"^expected a mask \(H, W, C\)"):
-        Mask(np.ones((28, 28)))
+    with pytest.raises(ShapeError, match=r"^expected a mask of 0 \(missing\)"):
+        Mask(np.full((28, 28, 1), 0.5))
     with pytest.raises(ShapeError, match="Mask expected"):
         search["measure"](x, Mask(np.ones((14, 14, 1))), 0)
     with pytest.raises(ShapeError, match="^expected measurements of shape"):
