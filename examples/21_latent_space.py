@@ -3,7 +3,7 @@
 #
 # You will see what the norm of a latent vector does to interpolation, how classes lie in the latent space, and which
 # directions change a picture most. Then it is measured whether G copies training digits and whether D knows them by
-# heart, for the three games of chapter 25 (`data/search_generators.npz`, $d = 20$), and for three whose training set
+# heart, for three DCGANs (`data/digit_generators.npz`, $d = 20$), and for three whose training set
 # has ten digits. (About two minutes on one core.)
 #
 # **The shell.** For $z \sim N(0, I_d)$ the sum $\lVert z\rVert^2$ has mean $d$ and variance $2d$. From
@@ -63,7 +63,7 @@ for d in (5, 20, 100):
 
 # %%
 def generator(seed):
-    """The game of chapter 25 with this seed."""
+    """The stored game of this seed."""
     G, D = models.dcgan_small(rng=seed, latent=20)
     G.theta, D.theta = (stored[f"{name}{seed}"].astype("float32") for name in "GD")
     for key, array in G.state.items():
@@ -77,7 +77,7 @@ def jacobian(G, z):
     return G.jvp(np.eye(len(z), dtype=z.dtype), cache)[0].reshape(len(z), -1).T
 
 
-stored, (x, y), (new, new_labels) = read_npz(here / "data/search_generators.npz"), data.load("mnist5k"), held_out(200)
+stored, (x, y), (new, new_labels) = read_npz(here / "data/digit_generators.npz"), data.load("mnist5k"), held_out(200)
 x, y = (x[::50], y[::50]) if SHORT else (x, y)
 predict, games, between, moved = metrics.classifier.predict, [generator(seed) for seed in range(3)], {}, {}
 features, new_features = predict(x)[0], predict(new)[0]
