@@ -4,7 +4,7 @@
 # You will see a DCGAN learn pictures of spoken digits, and such pictures become sound again: listen to
 # [ten digits](29_spoken_digits-samples.wav). The data are 3,000 recordings of six speakers (Free Spoken Digit Dataset);
 # takes 0 to 4 of each digit and speaker, 300 clips, are held out, as its authors ask. The GAN trains with three seeds,
-# in all about ten minutes on one thread. `spoken_digits.py`, beside this chapter, has the data and the classifier.
+# in all ten to fifteen minutes on one thread. `spoken_digits.py`, beside this chapter, has the data and the classifier.
 #
 # **Sound as a picture.** Cut a signal $x$ of 4,096 samples, 8,000 a second, with 64 zeros added at both ends, into 32
 # frames $x_t$ of 256 samples, one every 128. Multiply each by a window $w$ (Hann) and take the discrete Fourier
@@ -42,11 +42,11 @@ import numpy as np
 
 from tinygan import GAN, Parallel, Sequential, data, metrics, models, optim
 from tinygan.layers import Conv2D, Dense, Flatten, LeakyReLU, WithLabels
-from spoken_digits import (Part, Pick, clips, draw, labels, norms, picture, read, read_wav, train, write_wav, x,
-                           x_of_clips)
+from spoken_digits import (Part, Pick, clips, draw, gaussian, labels, moved, norms, picture, read, read_wav, train,
+                           write_wav, x, x_of_clips)
 
 SHORT, SEEDS = "TINYGAN_SHORT" in os.environ, 3
-STEPS, ASKED = 1 if SHORT else 1000, np.arange(30 if SHORT else 300) % 10
+STEPS, ASKED = 1 if SHORT else 1200, np.arange(30 if SHORT else 300) % 10
 window = np.sin(np.pi * (np.arange(256) + 0.5) / 256)**2
 scale = np.sqrt(np.r_[1, np.full(127, 2), 1] / 256)     # of the 129 frequencies, 127 stand for two conjugates
 width = np.r_[np.full(63, 2), 3]                        # frequencies in a "pair"; the last one has 4 kHz, too
@@ -103,9 +103,10 @@ print(f"real clips, from their pictures in the data file: {decibels(pairs(stft(t
 # training clips, divided by its standard deviation, clipped to ±3 of those, and divided by 3. Decibels are counted from
 # the maximum of the clip, and at least −55. The data file has them in steps of 5 dB, to be small.
 #
-# **The GAN** is conditional. $G$ is the DCGAN of the handwritten digits with one more column of labels in $z$. $D$ has
+# **The GAN** is conditional. $G$ is the DCGAN of the handwritten digits with ten columns for the label in $z$. $D$ has
 # ten logits, one for each digit; `Part` takes the picture and the label out of the input, and `Pick` the logit of that
-# label (as Mescheder et al. 2018). Both layers are affine once the label is given.
+# label (as Mescheder et al. 2018). Both layers are affine once the label is given. Training clips are moved in time by
+# up to two columns, at random.
 #
 # **The measures** use a small classifier $p(k \mid x)$ of its own, trained on the training clips. The *inception score*
 # $\exp \mathrm{E}_x \mathrm{KL}(p(\cdot \mid x) \,\Vert\, p)$, with the mean $p$ of $p(\cdot \mid x)$ over all samples
@@ -130,12 +131,6 @@ def measures(pictures, digits):
             *metrics.precision_recall(features, held_out), (p.argmax(1) == digits).mean(), heard.mean()]
 
 
-def gaussian(digits, rng):
-    """Pictures of these digits, each from the Gaussian of its digit."""
-    draw = lambda a: a.mean(0) + np.tensordot(rng.standard_normal(len(a)), a - a.mean(0), 1) / np.sqrt(len(a) - 1)
-    return np.clip([draw(x[train & (labels == k)]) for k in digits], -1, 1)
-
-
 def networks(seed, c=16):
     """G: the DCGAN with width c/64; D: three convolutions, ten logits, and the one of the label."""
     G, _ = models.dcgan(rng=seed, width=c / 64, latent=20, image=(64, 32, 1), classes=10)
@@ -150,7 +145,8 @@ def trained(seed):
     adam = lambda: optim.Adam(1e-3, beta1=0.0, beta2=0.99)
     gan = GAN(*networks(seed), "relativistic", adam(), adam(), rng=seed, penalty="r1+r2", average=0.99,
               gamma=optim.anneal(1.0, 0.1, STEPS))
-    gan.train(data.Batches(x[train], 32, rng=seed, labels=labels[train]), STEPS)
+    batches, rng = data.Batches(x[train], 32, rng=seed, labels=labels[train]), np.random.default_rng(seed)
+    gan.train(((moved(batch, rng), k) for batch, k in batches), STEPS)
     return gan
 
 
@@ -174,13 +170,26 @@ fig = draw({"held out": x[~train][np.searchsorted(labels[~train], np.arange(10))
 fig.savefig("29_spoken_digits.png")
 
 # %% [markdown]
-# ![spectrograms of the ten digits: held-out clips, samples of the GAN, samples of the Gaussian](29_spoken_digits.png)
+# ![spectrograms of the ten digits: held-out clips, samples of the GAN and of the Gaussian](29_spoken_digits.png)
 #
-# CONCLUSION
+# **Sound.** From exact norms Griffin–Lim reaches −29.2 dB; from the pictures of the same clips in the data file −11.7
+# dB is left. The steps of 5 dB, the random numbers in them and the clipping cost more than Griffin–Lim does.
+#
+# **Samples.** The inception score is 9.65 with a spread of 0.06; real clips have 9.71, and the goal was 6.5. Published
+# for a larger set and without labels: WaveGAN 4.67, SpecGAN 6.03, real 9.18 (Donahue et al. 2019). With labels a
+# high score is easier: $G$ knows which digit to draw, and all occur equally often. **The Gaussian has 9.38**, since
+# this score asks only whether the classifier is certain. In Fréchet distance, precision and recall **the GAN stays
+# behind the Gaussian** (0.84 against 0.65, real clips 0.42). It is ahead by a little in *heard*: 0.98 against 0.94, of
+# 100 samples each. In the picture it has formants (the bright bands) and a checkerboard (chapter 5); in the Gaussian's
+# samples noise covers the formants.
+#
+# **What was tried**, in shorter runs of one seed, compared on training clips. With the label as ten channels of $D$
+# (`models.dcgan` with `classes=10`) the inception score was lower by about two after as many seconds. The
+# non-saturating loss with R1 was no better, nor a γ of a fifth. A falling learning rate with 40 latent numbers gave
+# more recall and less precision. Three seeds of 1,000 steps without moving the clips had a Fréchet distance larger by a
+# fifth. All clips are of the same six speakers: the figures say nothing about other voices.
 #
 # ## Exercises
-# 1. Show that $m + \sum_i \varepsilon_i (x_i - m)/\sqrt{n-1}$ has the covariance of the clips $x_i$. Why does the
-#    Gaussian have a better recall than its pictures suggest?
+# 1. Show that $m + \sum_i \varepsilon_i (x_i - m)/\sqrt{n-1}$ has the covariance of the clips $x_i$.
 # 2. Show that $c \mapsto F F^+ c$ is an orthogonal projection. Where in the proof is that used?
-# 3. Replace the overlapping frames by frames without overlap (128 samples, one every 128). Which error does Griffin–Lim
-#    reach, after how many iterations, and what does the sound say about this error as a measure?
+# 3. Take frames of 128 samples without overlap. Which error does Griffin–Lim reach, and how does that sound?

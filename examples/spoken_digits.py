@@ -1,4 +1,4 @@
-"""Chapter 29: its data, the scale of its pictures, wav files, two layers, the classifier, and how it draws pictures.
+"""What chapter 29 uses: the data, the scale of its pictures, wav files, the baseline, two layers, the classifier.
 
     python examples/spoken_digits.py        train the classifier again (a minute) and write its file
 """
@@ -50,6 +50,14 @@ x = scaled(decibels)
 x_of_clips = x[(stored["speaker"] == 4) & (stored["take"] == 0)]       # the pictures of `clips`
 
 
+def moved(batch, rng, most=2):
+    """Pictures (n, 64, 32, 1), each moved in time by up to so many columns; silence comes in."""
+    silence = np.broadcast_to(scaled(np.full((1, 64, most), FLOOR)), (len(batch), 64, most, 1))
+    columns = np.arange(32) + rng.integers(0, 2 * most + 1, (len(batch), 1))
+    wide = np.concatenate([silence, batch, silence], axis=2)
+    return wide[np.arange(len(batch))[:, None], :, columns].transpose(0, 2, 1, 3)
+
+
 def write_wav(path, signal):
     """A signal (n,) of any scale as a wav file of 16 bits."""
     with wave.open(str(path), "wb") as file:
@@ -65,6 +73,12 @@ def read_wav(path):
             raise DataError(f"expected a wav file of 1 channel, 2 bytes a sample and {RATE} samples a second, got "
                             f"{found[0]}, {found[1]} and {found[2]}; convert it: sox OLD -c 1 -b 16 -r {RATE} NEW")
         return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32767
+
+
+def gaussian(digits, rng):
+    """Pictures of these digits, each from the Gaussian with the mean and the covariance of its training clips."""
+    draw = lambda a: a.mean(0) + np.tensordot(rng.standard_normal(len(a)), a - a.mean(0), 1) / np.sqrt(len(a) - 1)
+    return np.clip([draw(x[train & (labels == k)]) for k in digits], -1, 1)
 
 
 class Part(Affine):
@@ -119,8 +133,7 @@ def trained(steps=2200, seed=0):
     adam, average = optim.Adam(optim.cosine(2e-3, steps, end=0.01), beta1=0.9), optim.Average(net, 0.99)
     for _ in range(steps):
         batch, k = next(batches)
-        columns = (np.arange(32) + rng.integers(-2, 3, (50, 1))) % 32
-        logits, cache = net.forward(batch[np.arange(50)[:, None], :, columns].transpose(0, 2, 1, 3), rng=rng)
+        logits, cache = net.forward(moved(batch, rng), rng=rng)
         grads = net.zero_grads()
         net.backward(cross_entropy(logits, k)[1], cache, grads)
         adam.step(net, grads)
