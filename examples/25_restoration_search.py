@@ -3,8 +3,8 @@
 #
 # You will see a search in the latent space that fills a hole, raises a resolution, removes noise and finds a picture
 # from 100 random projections: one function, one generator, and no training for any of these tasks. It is measured on
-# 100 held-out digits beside classical methods. (The chapter first trains three generators, for about eight minutes on
-# one core, and stores them in `data/search_generators.npz`; while that file is there, it only searches, for about two.)
+# 100 held-out digits beside classical methods. (The chapter first trains three generators, for about four minutes on
+# one core, and stores them in `data/search_generators.npz`; while that file is there, it only searches, for about three.)
 #
 # **The objective.** The measurement is $y = A x + \sigma n$ with a known linear map $A$ and normal noise $n$. Suppose
 # that $x = G(z)$ with $z \sim N(0, I)$. Then up to a constant
@@ -103,7 +103,7 @@ x, labels = held_out(8 if SHORT else 100)
 
 
 def search(y, A, G, lam, *d, restarts=4):
-    z = inversion.search(y, A, G, lam, *d, restarts=restarts, steps=3 if SHORT else 100)
+    z = inversion.search(y, A, G, lam, *d, restarts=restarts, steps=3 if SHORT else 250)
     return G.forward(z, train=False)[0]
 
 
@@ -119,7 +119,7 @@ def search(y, A, G, lam, *d, restarts=4):
 #
 # **What $G$ cannot draw.** Let $x = G(z) + e$. After the search, $y - A\,G(z)$ measures $e$ in the same way as $y$
 # measures $x$, so the same formula estimates it, with the mean and the covariance of the errors $e$ of training digits
-# (found by a search with $A = I$): $\hat x = G(z) + \hat e$. This is the row *search + e*. With $G = 0$ it is the linear
+# (found by a search with $A = I$): $\hat x = G(z) + \hat e$. This is the row *with e*. With $G = 0$ it is the linear
 # estimate.
 
 # %%
@@ -138,10 +138,11 @@ for seed in range(3):
     for task, (A, sigma) in tasks(seed).items():
         y = measure(x, A, sigma, seed)
         drawn = search(y, A, G, chosen[task])
-        found = {"nearest": nearest(y, A, train), "linear": linear(y, A, sigma, train).clip(-1, 1), "search": drawn}
+        found = {"nearest": nearest(y, A, train), "linear": linear(y, A, sigma, train).clip(-1, 1)}
+        found["search"] = drawn
         if task.startswith("hole"):
             found = {"harmonic": harmonic(y), **found, "with D": search(y, A, G, chosen[task], D, 1.0)}
-        found["search + e"] = (drawn + linear(y - A.forward(drawn)[0], A, sigma, errors)).clip(-1, 1)
+        found["with e"] = (drawn + linear(y - A.forward(drawn)[0], A, sigma, errors)).clip(-1, 1)
         first = {"resolution ×4": ("bicubic", bicubic), "noise σ = 1": ("nothing", lambda y: y.clip(-1, 1))}.get(task)
         found = ({first[0]: first[1](y)} if first else {}) | found
         shown.setdefault(task, {"original": x, "Aᵀy": A.backward(y, A.forward(x)[1])} | found)
