@@ -60,11 +60,11 @@ def nearest(y, A, train):
 
 
 def linear(y, A, sigma, train):
-    """The best linear estimate."""
+    """The best linear estimate for the mean and covariance of train."""
     flat, M = train.reshape(len(train), 784), A.forward(np.eye(784, dtype="float32").reshape(784, 28, 28, 1))[0]
     M, m, C = M.reshape(784, -1), flat.mean(0), np.cov(flat.T)
     gain = np.linalg.solve(M.T @ C @ M + (sigma**2 or 0.1) * np.eye(M.shape[1]), M.T @ C)
-    return (m + (y.reshape(len(y), -1) - m @ M) @ gain).clip(-1, 1).astype("float32").reshape(-1, 28, 28, 1)
+    return (m + (y.reshape(len(y), -1) - m @ M) @ gain).astype("float32").reshape(-1, 28, 28, 1)
 
 
 def finish(restored, y, where=...):
