@@ -1,3 +1,23 @@
+# %% [markdown]
+# # 27. Can a generator find the ten digits in pictures without labels?
+#
+# You will see a generator with a code of ten categories learn from pictures alone, while a network Q learns to read the
+# code from the picture. Labels only name the categories afterwards; then Q classifies digits that it never saw. (To
+# train three seeds takes half an hour on one core; `data/infogan.npz` stores them, and saves that time.)
+#
+# **The game** (Chen et al. 2016, eq. 6). G is given noise $z$ and a code $c$: one of ten categories, as one-hot, and
+# two numbers, uniform on $[-1, 1]$. Beside D's game, G and Q maximise λ times
+#
+# $$ L_I(G, Q) = \mathbb{E}_{c,\,z} \log Q(c \mid G(z, c)) + H(c) . $$
+#
+# **The bound** (eq. 4 and 5). The information needs $P(c \mid x)$, which is unknown. For any other $Q$
+#
+# $$ I(c; x) = H(c) + \mathbb{E}_x \Bigl[ \mathbb{E}_{c \mid x} \log Q(c \mid x) +
+#    \mathrm{KL}\bigl( P(\cdot \mid x) \,\Vert\, Q(\cdot \mid x) \bigr) \Bigr] \ge L_I(G, Q) , $$
+#
+# with equality for $Q = P$. To draw $c$, then $x$, is to draw from their joint distribution: $L_I$ needs no sample of
+# $P(c \mid x)$. The constant $H(c)$ has no gradient. In numbers, for two codes (rows of $P(c, x)$) and three pictures:
+
 # %%
 import os
 from pathlib import Path
@@ -5,86 +25,139 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygan import GAN, Parallel, Sequential, data, optim
+from tinygan import GAN, data, metrics, optim, penalties
 from tinygan.data.files import read_npz
 from tinygan.errors import ConfigError
-from tinygan.layers import BatchNorm, Conv2D, ConvTranspose2D, Dense, Flatten, LeakyReLU, ReLU, Reshape, Tanh
-from tinygan.layers.affine import Affine
-from tinygan.ops.random import source
+from infogan import k_means, networks, read
 
+joint = np.array([[0.35, 0.1, 0.05], [0.05, 0.1, 0.35]])
+bound = lambda Q: (joint * np.log(Q)).sum() + np.log(2)
+information = (joint * np.log(joint / joint.sum(0) / 0.5)).sum()
+print(f"I = {information:.3f}, L_I = {bound(joint / joint.sum(0)):.3f} with Q = P, "
+      f"{bound([[0.99, 0.5, 0.01], [0.01, 0.5, 0.99]]):.3f} with a Q that is too sure")
+
+# %% [markdown]
+# **Gradients.** Q has ten logits $q$ and one mean $m$ for each number. With the softmax $s$ of $q$ and category $k$,
+# $-\log Q(k) = -q_k + \log \sum_j e^{q_j}$; a normal density has
+# $-\log Q(c) = \frac{(c - m)^2}{2\sigma^2} + \log\sigma$ up to a constant. Hence
+#
+# $$ dq = \lambda\,(s - \text{one-hot}_k), \qquad dm = \lambda_c\, \frac{m - c}{\sigma^2}, \qquad
+#    d\log\sigma = \lambda_c \Bigl( 1 - \frac{(c - m)^2}{\sigma^2} \Bigr) ; $$
+#
+# here σ = 1 is fixed. D and Q share a trunk; `Parallel([D's head, Q's head])` gives the columns $\ell, q, m$, and its
+# backward adds both paths, $dt = J_\ell^\top d\ell + J_q^\top dq + J_m^\top dm$. From there one pass leads to
+# $dx = J_t^\top dt$ and $d\theta_G = J_G^\top dx$: Q's gradient reaches G. `GAN(…, auxiliary=q_loss)` plays this game,
+# and both players descend `q_loss`.
+#
+# **Why should a category be a digit?** The bound is as high for a code of the slant or of the texture. Three
+# changes of the paper's game favour classes. The rows and columns of all that D and Q see slide at random (`Slide` in
+# `infogan.py`, beside this chapter), and noise is added: then neither slant nor texture tells the code. $z$ has
+# σ = 0.1, so two codes are farther apart in G's input than two $z$ (compare Mukherjee et al. 2019). And Q also
+# maximises the information between *real* digits and its categories (Krause et al. 2010; Springenberg 2016), since
+# G can leave a gap where Q is unsure, and real digits cannot. With $s_n$ of digit $n$ and the mean $\bar s$ of them,
+#
+# $$ R = \frac1N \sum_{n,j} s_{nj}\, a_{nj}, \qquad a_{nj} = \log\frac{s_{nj}}{\bar s_j}, \qquad
+#    dq_{nj} = \frac1N\, s_{nj} \Bigl( a_{nj} - \sum_i s_{ni} a_{ni} \Bigr) , $$
+#
+# since the derivatives of both logarithms cancel: $\partial R/\partial s_{nj} = (a_{nj} + 1 - 1)/N$.
+
+# %%
 SHORT, here = "TINYGAN_SHORT" in os.environ, Path(__file__).parent if "__file__" in globals() else Path()
-STEPS, SEEDS = 2 if SHORT else 10_000, 3
-i, u = np.arange(28), np.random.default_rng(0).uniform(-1, 1, (4, 2000, 1))
-across = np.rint(0.6 * u[0] * (i - 13.5) + 2 * u[1]).astype(int)                # (2000, 28): of each row
-rows = (i[:, None] + np.rint(0.3 * u[2] * (i - 13.5) + 2 * u[3]).astype(int)[:, None]) % 28
-columns = (i + across[np.arange(2000)[:, None, None], rows]) % 28
-SLIDES = (28 * rows + columns).reshape(2000, 784)
+STEPS = 2 if SHORT else 7000
 
 
-class Slide(Affine):
-    """y = P x: one of 2,000 permutations P of the pixels, which slide rows and columns. train=False: y = x."""
-
-    def prepare(self, x, train, rng):
-        self.expect(x, "N", 28, 28, 1)
-        return SLIDES[source(rng).integers(0, len(SLIDES), (len(x),), x)] if train else None
-
-    def map(self, x, P):
-        return x if P is None else np.take_along_axis(x.reshape(len(x), 784), P, 1).reshape(x.shape)
-
-    def adjoint(self, dy, P):
-        if P is None:
-            return dy
-        dx = np.empty_like(dy, shape=(len(dy), 784))
-        np.put_along_axis(dx, P, dy.reshape(len(dy), 784), 1)
-        return dx.reshape(dy.shape)
-
-
-def networks(seed, c=16, dtype="float32"):
-    """G: 74 → 16c → 14×14×c/2 → 28×28. D and Q: two convolutions, a dense layer, and two heads: ℓ, and q, μ."""
-    norm = lambda n, f: [BatchNorm(n), f]
-    G = Sequential([Dense(74, 16 * c, bias=False), *norm(16 * c, ReLU()),
-                    Dense(16 * c, 98 * c, bias=False), *norm(98 * c, ReLU()), Reshape((14, 14, c // 2)),
-                    ConvTranspose2D(c // 2, 1, 4, stride=2), Tanh()], seed, dtype, input_shape=(74,))
-    Q = [Dense(8 * c, 8 * c, bias=False), *norm(8 * c, LeakyReLU(0.1)), Dense(8 * c, 12)]
-    D = Sequential([Slide(), Conv2D(1, c, 4, stride=2), LeakyReLU(0.1),
-                    Conv2D(c, 2 * c, 3, stride=2, bias=False), *norm(2 * c, LeakyReLU(0.1)), Flatten(),
-                    Dense(98 * c, 8 * c, bias=False), *norm(8 * c, LeakyReLU(0.1)),
-                    Parallel([Dense(8 * c, 1), Sequential(Q)])], seed + 100, dtype, input_shape=(28, 28, 1))
-    return G, D
-
-
-def codes(k, u):
-    """Categories k (N,) in 0…9 and numbers u (N, 2) in [−1, 1] as rows (N, 12)."""
-    k, u = np.asarray(k), np.asarray(u)
-    if k.min() < 0 or k.max() > 9 or not abs(u).max() <= 1:
-        raise ConfigError(f"expected categories 0 to 9 and numbers in [-1, 1], got {k.min()} to {k.max()} and "
+def latent(z, k, u):
+    """Noise z (N, 62), categories k (N,) in 0…9 and numbers u (N, 2) in [−1, 1] as rows (N, 74)."""
+    if min(k) < 0 or max(k) > 9 or not abs(u).max() <= 1:
+        raise ConfigError(f"expected categories 0 to 9 and numbers in [-1, 1], got {min(k)} to {max(k)} and "
                           f"{u.min():g} to {u.max():g}; Q was trained on no others")
-    return np.concatenate([np.eye(10)[k], u], axis=1)
+    return np.concatenate([0.1 * z, np.eye(10)[k], u], axis=1)
 
 
-def latent(rng, shape, dtype):
-    """Rows (N, 74): 62 normal numbers, σ = 0.1, and a code, each category as often as the others."""
-    n, _ = shape
-    c = codes(rng.permutation(n) % 10, rng.uniform(-1, 1, (n, 2)))
-    return np.concatenate([0.1 * rng.standard_normal((n, 62)), c], axis=1).astype(dtype)
+def rule(rng, shape, dtype):
+    """What a step draws: each category as often as the others."""
+    k, u = rng.permutation(shape[0]) % 10, rng.uniform(-1, 1, (shape[0], 2))
+    return latent(rng.standard_normal((shape[0], 62)), k, u).astype(dtype)
+
+
+def log_softmax(q):
+    shifted = q - q.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
 def q_loss(columns, z, lam=0.5, lam_c=0.3):
     """−λ log Q of the category − λ_c log Q of the numbers, and its gradient in Q's columns (N, 12)."""
-    k, gap, q = z[:, 62:72], columns[:, 10:] - z[:, 72:], columns[:, :10]
-    logs = q - q.max(1, keepdims=True)
-    logs = logs - np.log(np.exp(logs).sum(1, keepdims=True))
-    loss = -lam * (k * logs).sum() + lam_c / 2 * (gap**2).sum()
-    return loss / len(z), np.concatenate([lam * (np.exp(logs) - k), lam_c * gap], axis=1) / len(z)
+    k, gap, log_s = z[:, 62:72], columns[:, 10:] - z[:, 72:], log_softmax(columns[:, :10])
+    loss = -lam * (k * log_s).sum() + lam_c / 2 * (gap**2).sum()
+    return loss / len(z), np.concatenate([lam * (np.exp(log_s) - k), lam_c * gap], axis=1) / len(z)
 
 
-def trained(seed, callbacks=()):
-    """G and D, with Q, of this seed."""
-    rate, (G, D) = optim.anneal(1e-3, 3e-4, STEPS), networks(seed)
-    gan = GAN(G, D, "non_saturating", optim.Adam(rate), optim.Adam(rate), latent=latent, noise_std=0.2, rng=seed,
-              auxiliary=q_loss)
-    gan.train(data.Batches(train, 64, rng=seed), STEPS, callbacks)
-    return G, D
+def real_information(q):
+    """R of logits q (N, 10), and its gradient."""
+    log_s = log_softmax(q)
+    s = np.exp(log_s)
+    a = log_s - np.log(s.mean(0))
+    return (s * a).sum() / len(q), s * (a - (s * a).sum(1, keepdims=True)) / len(q)
 
 
-train, labels = data.load("mnist5k")
+class RealInformation(penalties.Penalty):
+    """−w R of the real digits, under slides of their own, as a penalty of GAN: added to the loss of D and Q."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def backward(self, D, real, fake, grads, rng, now=lambda weight: weight):
+        for _, dy, cache in (real, fake):
+            D.backward(dy, cache, grads)
+        (y, cache), w = D.forward(real[0], rng=rng), now(self.weight)
+        R, dq = real_information(y[:, 1:11])
+        D.backward(np.pad(-w * dq, ((0, 0), (1, 2))), cache, grads)
+        return -w * R
+
+
+def trained(seed):
+    """{name: network} of this seed."""
+    rate, nets = optim.anneal(1e-3, 3e-4, STEPS), networks(seed)
+    gan = GAN(*nets.values(), "non_saturating", optim.Adam(rate), optim.Adam(rate), latent=rule, noise_std=0.2,
+              penalty=RealInformation(optim.anneal(0.0, 0.4, STEPS, 0.4)), auxiliary=q_loss, rng=seed)
+    gan.train(data.Batches(train, 64, rng=seed), STEPS)
+    return nets
+
+
+def names(f):
+    """The most frequent training label of each of f's categories."""
+    return np.array([np.bincount(labels[f(train) == j], minlength=10).argmax() for j in range(10)])
+
+
+# The unseen digits: MNIST's 10,000 test digits if TINYGAN_MNIST names a folder with its IDX files, else 1,000 of them.
+file, folder, (train, labels) = here / "data/infogan.npz", os.environ.get("TINYGAN_MNIST"), data.load("mnist5k")
+x, y = data.load(f"idx:{folder}" if folder else str(here / "data/unseen_digits.npz"), held_out=bool(folder))
+if SHORT:
+    train, labels, x, y = train[::10], labels[::10], x[::10], y[::10]
+nets = {name: net for seed in range(3) for name, net in (networks if file.exists() else trained)(seed).items()}
+arrays = {f"{name} {key}": array for name in ("G0", "D0", "D1", "D2")
+          for key, array in {"theta": nets[name].theta, **nets[name].state}.items()}
+if not file.exists():
+    np.savez_compressed(file, **{key: array.astype("float16") for key, array in arrays.items()})
+for key, array in read_npz(file).items():
+    arrays[key][...] = array
+print(f"share of {len(x)} unseen digits that are named rightly; three seeds, mean and spread")
+for title, methods in {"k-means": [k_means(train, seed) for seed in range(3)],
+                       "InfoGAN": [read(nets[f"D{seed}"]) for seed in range(3)]}.items():
+    found = [(names(f)[f(x)] == y).mean() for f in methods]
+    print(f"{title:9}", *(f"{a:.3f}" for a in found), f"  {np.mean(found):.3f} ± {np.std(found, ddof=1):.3f}")
+print(f"a classifier that was trained with labels: {(metrics.classifier.predict(x)[1].argmax(1) == y).mean():.3f}")
+
+# %%
+fig, given = Figure(figsize=(11, 4.2), dpi=100, layout="constrained"), names(read(nets["D0"]))
+k, u = np.repeat(np.arange(10), 10), np.tile(np.linspace(-1, 1, 10), 10)[:, None]
+z = np.random.default_rng(0).standard_normal((10, 62))
+panels = {"ten different z": (z, [0, 0]), "first number from -1 to 1": (z[:1], [1, 0]),
+          "second number from -1 to 1": (z[:1], [0, 1])}
+for ax, (title, (z, which)) in zip(fig.subplots(1, 3), panels.items()):
+    c = latent(np.tile(z, (100 // len(z), 1)), k, u * which).astype("float32")
+    pictures = nets["G0"].forward(c, train=False)[0].reshape(10, 10, 28, 28)
+    ax.imshow(pictures.swapaxes(1, 2).reshape(280, 280), cmap="gray", vmin=-1, vmax=1)
+    ax.set(title=title, xticks=[], yticks=range(14, 280, 28), yticklabels=[f"{j} → {n}" for j, n in enumerate(given)])
+fig.supylabel("category → its name")
+fig.savefig("27_infogan.png")
