@@ -37,7 +37,8 @@ def networks(seed, c=16, dtype="float32"):
     D = Sequential([Slide(), Conv2D(1, c, 4, stride=2), LeakyReLU(0.1),
                     Conv2D(c, 2 * c, 3, stride=2, bias=False), *norm(2 * c, LeakyReLU(0.1)), Flatten(),
                     Dense(98 * c, 8 * c, bias=False), *norm(8 * c, LeakyReLU(0.1)),
-                    Parallel([Dense(8 * c, 1), Sequential(Q, dtype=dtype)])], seed + 100, dtype, input_shape=(28, 28, 1))
+                    Parallel([Dense(8 * c, 1), Sequential(Q, dtype=dtype)])],
+                   seed + 100, dtype, input_shape=(28, 28, 1))
     return {f"G{seed}": G, f"D{seed}": D}
 
 
