@@ -26,7 +26,8 @@ limited() { timeout -k 10 280 "$@"; }
 archive() { tar -czf "$out.tar.gz.new" -C "$(dirname "$out")" "$(basename "$out")" && mv "$out.tar.gz.new" "$out.tar.gz"; }
 # A warning of some library there is no failure of ours.
 tested() { limited "$python" -m pytest -m gpu -v --tb=short --durations=10 -W default "$@"; }
-versus() { limited "$python" benchmarks/vs_pytorch.py --device cuda --json "$out/vs-pytorch-gpu-$1.json" "${@:2}"; }
+versus() { limited "$python" benchmarks/vs_pytorch.py --device cuda --models dcgan mlp dcgan64 --batches 64 128 512 \
+    --json "$out/vs-pytorch-gpu-$1.json" "${@:2}"; }
 
 part() {
     case $1 in

@@ -1,6 +1,6 @@
 """The same training step in tinygan and in PyTorch, side by side; on the CPU, or with --device cuda on the GPU.
 
-    python benchmarks/vs_pytorch.py                         dcgan at batch 64 and 128, mlp at batch 128
+    python benchmarks/vs_pytorch.py                         all rows (see ROWS), about 20 minutes
     python benchmarks/vs_pytorch.py --models dcgan --batches 128 --rounds 15 --json out.json
     python benchmarks/vs_pytorch.py --device cuda --tf32    step by step and as a CUDA graph, on both sides
 
@@ -30,6 +30,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,7 +41,23 @@ from tinygan.kernels.graphs import capture
 from tinygan.layers import (BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, LeakyReLU, Reshape, Tanh)
 from tinygan.optim import Adam
 
-LATENT, LR, BETA1 = 100, 2e-4, 0.5
+LATENT, LR, BETA1, GAMMA = 100, 2e-4, 0.5, 1.0
+
+
+class Row(NamedTuple):
+    """A game to compare: the model, its options, whether D sees pairs with R1 + R2, and batch sizes."""
+    model: str
+    batches: tuple
+    options: dict = {}
+    penalised: bool = False
+
+
+ROWS = {"dcgan": Row("dcgan", (128, 64, 16)), "dcgan_small": Row("dcgan_small", (32,)), "mlp": Row("mlp", (128, 16)),
+        "dcgan_r1r2": Row("dcgan", (64,), {"dropout": 0}, True),
+        "dcgan_small_r1r2": Row("dcgan_small", (16,), {"dropout": 0}, True),
+        "dcgan64": Row("dcgan64", (32,)), "dcgan64_half": Row("dcgan64", (32,), {"width": 0.5}),
+        "dcgan48_half": Row("dcgan64", (32,), {"width": 0.5, "image": (48, 48, 3)}),
+        "dcgan128_quarter": Row("dcgan128", (16,), {"width": 0.25})}
 NAMES = {"cpu": "numpy", "cuda": "cupy"}        # PyTorch's device: our backend
 
 
@@ -110,7 +127,8 @@ def image(x, device="cpu"):
 class Torch:
     """The step in PyTorch, as its users write it."""
 
-    def __init__(self, G, D, channels_last=False, device="cpu", graph=False):
+    def __init__(self, G, D, channels_last=False, device="cpu", graph=False, penalised=False):
+        self.penalised = penalised
         G, D = G.to("numpy"), D.to("numpy")
         dtype, self.device, self.graph = torch.from_numpy(G.theta).dtype, device, graph
         self.format = torch.channels_last if channels_last else torch.contiguous_format
@@ -131,24 +149,42 @@ class Torch:
         noise = lambda: torch.randn(n, LATENT, device=self.device)
         with torch.no_grad():
             fake = self.G(noise() if z_d is None else z_d)
+        x = x.contiguous(memory_format=self.format)
+        if self.penalised:
+            x, fake = x.requires_grad_(), fake.requires_grad_()
         self._mask(masks[0])
-        real_logits = self.D(x.contiguous(memory_format=self.format))
+        real_logits = self.D(x)
         self._mask(masks[1])
         fake_logits = self.D(fake)
-        d_loss = self.bce(real_logits, one) + self.bce(fake_logits, zero)
+        if self.penalised:
+            d_loss = nn.functional.softplus(fake_logits - real_logits).mean()
+            total = d_loss + self._penalty(real_logits, x) + self._penalty(fake_logits, fake)
+        else:
+            total = d_loss = self.bce(real_logits, one) + self.bce(fake_logits, zero)
         self.d_opt.zero_grad()
-        d_loss.backward()
+        total.backward()
         self.d_opt.step()
         for p in self.D.parameters():
             p.requires_grad_(False)
         self._mask(masks[2])
-        g_loss = self.bce(self.D(self.G(noise() if z_g is None else z_g)), one)
+        logits = self.D(self.G(noise() if z_g is None else z_g))
+        if self.penalised:
+            with torch.no_grad():
+                real_logits = self.D(x)
+            g_loss = nn.functional.softplus(real_logits - logits).mean()
+        else:
+            g_loss = self.bce(logits, one)
         self.g_opt.zero_grad()
         g_loss.backward()
         self.g_opt.step()
         for p in self.D.parameters():
             p.requires_grad_(True)
         return d_loss.detach(), g_loss.detach()
+
+    def _penalty(self, logits, x):
+        """(γ/2)·mean‖∇ₓD‖², by double backward."""
+        v, = torch.autograd.grad(logits.sum(), x, create_graph=True)
+        return GAMMA / 2 * v.square().sum() / len(x)
 
     def captured(self, x):
         """The step on this batch as a CUDA graph: a function that replays it."""
@@ -174,17 +210,18 @@ class Torch:
                 module.mask = mask
 
 
-def make(model, seed=0, dtype="float32", name="numpy"):
-    """G, D in tinygan, freshly drawn."""
-    return models.get(model).build(rng=seed, dtype=dtype, backend=name)
+def make(row, seed=0, dtype="float32", name="numpy", **options):
+    """G, D of a row in tinygan, freshly drawn."""
+    return models.get(ROWS[row].model).build(rng=seed, dtype=dtype, backend=name, **ROWS[row].options | options)
 
 
-def gan(G, D, seed=1):
+def gan(row, G, D, seed=1):
     """The game in tinygan."""
-    return GAN(G, D, g_opt=Adam(LR, BETA1), d_opt=Adam(LR, BETA1), rng=seed)
+    rules = {"loss": "relativistic", "penalty": "r1+r2", "gamma": GAMMA} if ROWS[row].penalised else {}
+    return GAN(G, D, g_opt=Adam(LR, BETA1), d_opt=Adam(LR, BETA1), rng=seed, **rules)
 
 
-def validate(model, batch=16, device="cpu"):
+def validate(model, batch=16, device="cpu", **options):
     """Both sides from the same weights through two steps -> the largest difference of losses and of weights.
 
     In float64, where agreement is to rounding, and in float32, where Adam turns the sign of a gradient that is all
@@ -193,7 +230,7 @@ def validate(model, batch=16, device="cpu"):
     """
     found = {}
     for dtype, loss_limit, weight_limit in (("float64", 1e-9, 1e-4), ("float32", 1e-4, 0.1)):
-        loss, weights = _validate(model, batch, dtype, device)
+        loss, weights = _validate(model, batch, dtype, device, options)
         found |= {f"loss_{dtype}": loss, f"weights_{dtype}": weights}
         if not (loss <= loss_limit and weights <= weight_limit):
             raise SystemExit(f"{model}: the two sides do not compute the same step in {dtype}: relative difference "
@@ -201,10 +238,10 @@ def validate(model, batch=16, device="cpu"):
     return found
 
 
-def _validate(model, batch, dtype, device):
+def _validate(model, batch, dtype, device, options):
     name = NAMES[device]
-    G, D = make(model, dtype=dtype, name=name)
-    theirs, ours = Torch(G, D, device=device), gan(G, D)
+    G, D = make(model, dtype=dtype, name=name, **options)
+    theirs, ours = Torch(G, D, device=device, penalised=ROWS[model].penalised), gan(model, G, D)
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *D.input_shape)).astype(dtype)
     z, masks = [], []
     draw, dropouts = ours.noise, [layer for layer in D.layers if isinstance(layer, Dropout)]
@@ -246,11 +283,11 @@ def compare(model, batch, rounds, in_a_row=2, device="cpu", graph=False):
     """Medians in seconds of both sides, over so many rounds of turns of so many counted steps."""
     name = NAMES[device]
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *make(model)[1].input_shape)).astype(np.float32)
-    ours, here = gan(*make(model, name=name)), backend.to(x, name)
+    ours, here = gan(model, *make(model, name=name)), backend.to(x, name)
     ours = capture(ours) if graph else ours
     sides = {"tinygan": lambda: ours.step(here)}
     for side, last in (("torch", False), ("torch channels-last", True)):
-        theirs, seen = Torch(*make(model), last, device, graph), image(x, device)
+        theirs, seen = Torch(*make(model), last, device, graph, ROWS[model].penalised), image(x, device)
         sides[side] = theirs.captured(seen) if graph else lambda step=theirs.step, seen=seen: step(seen)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None     # the whole device, whoever asked
     at_once = in_a_row if device == "cuda" else 1
@@ -282,7 +319,8 @@ def peak(side, model, batch, steps=3):
     """Peak resident memory in MiB that so many steps add to a process that has loaded both libraries."""
     before = _resident()
     x = np.random.default_rng(2).uniform(-1, 1, (batch, *make(model)[1].input_shape)).astype(np.float32)
-    step = gan(*make(model)).step if side == "tinygan" else Torch(*make(model), side != "torch").step
+    step = (gan(model, *make(model)) if side == "tinygan" else
+            Torch(*make(model), side != "torch", penalised=ROWS[model].penalised)).step
     x = x if side == "tinygan" else image(x)
     for _ in range(steps):
         step(x)
@@ -322,8 +360,8 @@ def _measure(model, batch, args, graph):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["dcgan", "mlp"])
-    parser.add_argument("--batches", nargs="+", type=int, help="default: 64 and 128 for dcgan, 128 for mlp")
+    parser.add_argument("--models", nargs="+", choices=ROWS, default=[*ROWS], help="rows: " + ", ".join(ROWS))
+    parser.add_argument("--batches", nargs="+", type=int, help="default: those of the row")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--device", choices=NAMES, default="cpu")
     parser.add_argument("--tf32", action="store_true", help="products in TF32 on both sides (cuda)")
@@ -341,10 +379,10 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False    # to validate
     torch.backends.cudnn.benchmark = True
     print(", ".join(f"{k} {v}" for k, v in results["hardware"].items()))
-    print(f"{'model':<12}{'batch':>6}{'tinygan ms':>12}{'torch ms':>10}{'ratio':>7}{'loss differs':>14}{'weights':>9}"
+    print(f"{'model':<18}{'batch':>6}{'tinygan ms':>12}{'torch ms':>10}{'ratio':>7}{'loss differs':>14}{'weights':>9}"
           f"{'peak MiB':>10}{'torch':>7}")
     for model in args.models:
-        for batch in args.batches or ([128] if model == "mlp" else [64, 128]):
+        for batch in args.batches or ROWS[model].batches:
             eager = None
             for graph in (False, True) if args.device == "cuda" else (False,):
                 try:
@@ -353,7 +391,7 @@ def main():
                 except (Exception, SystemExit) as error:        # recorded and passed over: the next row may do
                     results["failed"].append({"model": model, "batch": batch, "graph": graph,
                                               "error": f"{type(error).__name__}: {error}"})
-                    print(f"{model + ', graph' * graph:<12}{batch:>6} failed: {error}", flush=True)
+                    print(f"{model + ', graph' * graph:<18}{batch:>6} failed: {error}", flush=True)
                     _write(results, args.json)
                     continue
                 if graph and eager:
@@ -361,7 +399,7 @@ def main():
                 elif not graph:
                     eager = row["median_s"][row["torch_format"]]
                 results["steps"].append(row)
-                print(f"{model + ', graph' * graph:<12}{batch:>6}{1e3 * row['median_s']['tinygan']:>12.2f}"
+                print(f"{model + ', graph' * graph:<18}{batch:>6}{1e3 * row['median_s']['tinygan']:>12.2f}"
                       f"{1e3 * row['median_s'][row['torch_format']]:>10.2f}{row['ratio']:>7.2f}"
                       f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}"
                       + "".join(f"{row['peak_mib'][side]:>{width}.0f}" for side, width in

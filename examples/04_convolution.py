@@ -19,8 +19,8 @@
 #
 # $$ A_{ia} = w_{a - s i + p} \ \text{ if } 0 \le a - s i + p < k, \text{ otherwise } 0 . $$
 #
-# Each row has the same $k$ numbers, $s$ columns farther right than the row above. It differs from the matrix of a dense
-# layer in two ways: most entries are 0, and the others are shared.
+# Each row has the same $k$ numbers (fewer at the border), $s$ columns farther right than the row above. It differs from
+# the matrix of a dense layer in two ways: most entries are 0, and the others are shared.
 #
 # **The trilinear form** is again one number, $T = \langle dy, Ax \rangle$, and its three derivatives are the layer:
 #
@@ -99,7 +99,7 @@ dy = np.array([[1.0, -1], [2, 3]])
 g, kernel = geometry((4, 4), (3, 3), (1, 1), "valid"), W[:, :, None, None]       # tinygan's W: (kh, kw, c, o)
 y, dx = conv(image(x), kernel, g)[0, :, :, 0], conv_input(image(dy), kernel, g)[0, :, :, 0]
 dW = conv_weight(image(x), image(dy), g)[:, :, 0, 0]
-for name, array in {"y": y, "dx": dx, "dW": dW}.items():
+for name, array in {"x": x, "W": W, "dy": dy, "y": y, "dx": dx, "dW": dW}.items():
     print(f"{name:3}", array.astype(int).tolist())
 A = matrix(W, x.shape)
 print("the matrix gives the same:", (A @ x.ravel() == y.ravel()).all(), (A.T @ dy.ravel() == dx.ravel()).all())

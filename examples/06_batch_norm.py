@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 6. What does batch normalisation do to a gradient?
+# # 6. Why does BatchNorm's backward have three terms, and what do all-ones cotangents hide?
 #
 # You will see the backward pass of batch normalisation derived path by path, on a column of four numbers that can be
 # followed with a pencil; that it is an orthogonal projection; and why a gradient check with all-ones cotangents misses
@@ -19,9 +19,9 @@
 #    product, summed over $j$, is $-\tfrac1s \cdot \tfrac1m \sum_j g_j = -\mathrm{mean}(g)/s$. ($\mu$ is also inside
 #    $s$, but there $\partial s/\partial\mu = -\tfrac{1}{s}\,\mathrm{mean}(x - \mu) = 0$.)
 # 3. **Through the deviation.** $\partial\hat x_j/\partial s = -(x_j - \mu)/s^2 = -\hat x_j/s$. From
-#    $s^2 = \tfrac1m\sum_j(x_j-\mu)^2 + \varepsilon$ follows $2s\,\partial s = \tfrac2m (x_i - \mu)\,\partial x_i$,
-#    hence $\partial s/\partial x_i = \hat x_i/m$. The product, summed over $j$, is
-#    $-\hat x_i\,\mathrm{mean}(\hat x g)/s$.
+#    $s^2 = \tfrac1m\sum_j(x_j-\mu)^2 + \varepsilon$ follows $2s\,\partial s/\partial x_i = \tfrac2m (x_i - \mu)$ (the
+#    part through $\mu$ is 0, as in path 2), hence $\partial s/\partial x_i = \hat x_i/m$. The product, summed over $j$,
+#    is $-\hat x_i\,\mathrm{mean}(\hat x g)/s$.
 #
 # $$ dx = P(g), \qquad P(g) = \tfrac1s\,\bigl(g - \mathrm{mean}(g) - \hat x\,\mathrm{mean}(\hat x g)\bigr). $$
 #

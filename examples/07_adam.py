@@ -22,9 +22,9 @@
 # So $m_t$ and $v_t$ are too small, because they began at 0, and the division undoes exactly that: the weights of the
 # $g_i$ in $m_t$ add up to $1 - \beta_1^t$, those in $\hat m_t$ to 1.
 #
-# **By pencil.** $\beta_1 = \tfrac12$, $\beta_2 = \tfrac34$, gradients $4, -4, 4$. Then $m = 2, -1, \tfrac32$ is divided
-# by $\tfrac12, \tfrac34, \tfrac78$, which gives $\hat m = 4, -\tfrac43, \tfrac{12}7$. All squares are 16:
-# $\hat v = 16$, while $v = 4, 7, \tfrac{37}4$. Steps: $1, -\tfrac13, \tfrac37$.
+# **By pencil.** $\beta_1 = \tfrac12$, $\beta_2 = \tfrac{15}{16}$, gradients $4, -4, 4$. Then $m = 2, -1, \tfrac32$ is
+# divided by $\tfrac12, \tfrac34, \tfrac78$: $\hat m = 4, -\tfrac43, \tfrac{12}7$. All squares are 16, so $\hat v = 16$;
+# $v = 1, \tfrac{31}{16}, \tfrac{721}{256}$. Steps: $1, -\tfrac13, \tfrac37$ (undivided, first $m_1/\sqrt{v_1} = 2$).
 
 # %%
 import numpy as np
@@ -52,9 +52,9 @@ def trace(gradients, beta1, beta2):
     return np.array(rows)
 
 
-print("t    m      m̂       v      v̂      step/lr")
-for t, (m, v, step) in enumerate(trace([4, -4, 4], 0.5, 0.75), 1):
-    print(f"{t} {m:7.3f} {m / (1 - 0.5**t):7.3f} {v:7.3f} {v / (1 - 0.75**t):7.3f} {step:7.3f}")
+print("t    m      m̂       v      v̂      step/lr  m/√v")
+for t, (m, v, step) in enumerate(trace([4, -4, 4], 0.5, 15 / 16), 1):
+    print(f"{t} {m:7.3f} {m / (1 - 0.5**t):7.3f} {v:7.3f} {v / (1 - (15 / 16)**t):7.3f} {step:7.3f} {m / v**0.5:7.3f}")
 
 # %% [markdown]
 # **Measured.** A network with 10,000 parameters, each with its own random gradients, is 10,000 repetitions. Let

@@ -177,9 +177,9 @@ fig.savefig("08_gradient_check.png")
 # ![errors of three rules over the step, and the errors of right and wrong layers](08_gradient_check.png)
 #
 # Dashed: 1e-8, which a report demands. Right layers (green) lie far below it, wrong ones (orange) above, even those
-# that lose only an ε or the digits beyond float32. The last three rows have no cause: they are found, but fit no
-# pattern. A gradient of 0 has no scale: below 1e-3 the absolute error counts. **Reference.** On the left the slopes are
-# the powers $p$ = 1, 2, 4.
+# that lose only an ε or the digits beyond float32. The last two rows have no cause: they are found, but fit no pattern.
+# A gradient of 0 has no scale: below 1e-3 the absolute error counts. **Reference.** On the left the slopes are the
+# powers $p$ = 1, 2, 4.
 #
 # ## Exercises
 # 1. Derive a rule of six points, $f(\pm h), f(\pm 2h), f(\pm 3h)$, with an error of $h^6$. Where is its best step?

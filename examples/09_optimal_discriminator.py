@@ -18,7 +18,13 @@
 #
 # The best logit is the log-ratio of the densities: D learns a ratio, never $p$ or $q$ itself.
 #
-# **Its value** (ibid., 2014, Theorem 1). With $m = (p+q)/2$ we have $D^\ast = p/2m$ and $1 - D^\ast = q/2m$, so
+# **Its value** (the same paper, Theorem 1). Let $m = \tfrac12(p + q)$. The Kullback-Leibler and the Jensen-Shannon
+# divergence are
+#
+# $$ \mathrm{KL}(p\Vert m) = \int p(x)\log\frac{p(x)}{m(x)}\; dx, \qquad
+#    \mathrm{JSD}(p, q) = \tfrac12 \mathrm{KL}(p\Vert m) + \tfrac12 \mathrm{KL}(q\Vert m) . $$
+#
+# As $D^\ast = p/2m$ and $1 - D^\ast = q/2m$,
 #
 # $$ V(D^\ast) = \int p\log\frac{p}{2m} + q\log\frac{q}{2m} = \mathrm{KL}(p\Vert m) + \mathrm{KL}(q\Vert m) - 2\log 2
 #    = 2\,\mathrm{JSD}(p, q) - \log 4 . $$
@@ -100,10 +106,10 @@ print("weights of x, x², 1:", linear.theta.round(2), " in theory:", np.round([-
 #
 # $$ \mathrm{JSD} = \min(|\theta|, 1)\,\log 2 . $$
 #
-# From $\theta = 1$ on it is constant and its derivative is 0: the best D is 1 on all real and 0 on all fake samples,
+# For $\theta > 1$ it is constant and its derivative is 0: the best D is 1 on all real and 0 on all fake samples,
 # and a generator that descends $V(D^\ast)$ has nothing to follow (Arjovsky & Bottou 2017, Theorem 2.4). The Wasserstein
 # distance, by contrast, is $|\theta|$. For data in many dimensions that lie near surfaces of few dimensions, this is
-# the usual case (ibid., 2017, section 2.2).
+# the usual case (the same paper, section 2.2).
 
 # %%
 grid = (np.arange(1000)[:, None] + 0.5) / 1000      # the quantiles of the uniform distribution on [0, 1]

@@ -33,7 +33,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from tinygan import GAN, Sequential, optim
+from tinygan import GAN, Sequential, inspect, optim
 from tinygan.layers import Dense, Tanh
 
 softplus, sigmoid = lambda l: np.log(1 + np.exp(l)), lambda l: 1 / (1 + np.exp(-l))
@@ -136,6 +136,10 @@ metrics = gan.step(x_real)
 print("GAN.step:", {key: round(float(value), 4) for key, value in metrics.items()})
 error = max(abs(D.theta - theta_d).max(), abs(G.theta - theta_g).max())
 print("all nine parameters as by hand, to 1e-15:", bool(error <= 1e-15))
+records = inspect.layers(D, game["x"], lambda l: (sigmoid(l) - 1) / 2)      # of the input x, then a, h and l
+print("inspect.layers finds the arrays of G's step, to 1e-15:", all(
+    abs(record.output - game[key]).max() <= 1e-15 and abs(record.gradient - back_game[key]).max() <= 1e-15
+    for record, key in zip(records, "xahl", strict=True)))
 
 # %%
 fig = Figure(figsize=(11, 5.4))

@@ -132,8 +132,8 @@ right = gradcheck.check_layer(Swish(3), x)
 print("right:", right.ok, "for", *(name for name in right if "," not in name))
 
 # %% [markdown]
-# Where no pattern fits, the quantity says where to look: in the last draft first order is right and only `second dbeta`
-# is wrong, so a term with $tx$ and $\beta$ is missing.
+# Where no pattern fits, the quantities say where to look: in the third draft $d\beta$ and `ty` are right, so only the
+# factor of $dy$ in $dx$ can be wrong. In the last one first order is right; $d\beta$ lacks the term with $tx$.
 #
 # **In a GAN.** $D$ gets the layer in place of LeakyReLU; R1 + R2 use all four of its maps in each step. The data is a
 # ring of eight Gaussians.

@@ -2,8 +2,9 @@
 # # 27. Can a generator find the ten digits in pictures without labels?
 #
 # You will see a generator with a code of ten categories learn from pictures alone, while a network Q learns to read the
-# code from the picture. Labels only name the categories afterwards; then Q classifies digits that it never saw. (To
-# train three seeds takes half an hour on one core; `data/infogan.npz` stores them, and saves that time.)
+# code from the picture. Labels only name the categories afterwards; then Q classifies digits that it never saw. (Two
+# trained runs are stored in `data/infogan.npz`, and the chapter evaluates them. Without that file it trains three
+# seeds, for about 25 minutes on one core, as estimated from its first 1,000 steps.)
 #
 # **The game** (Chen et al. 2016, eq. 6). G is given noise $z$ and a code $c$: one of ten categories, as one-hot, and
 # two numbers, uniform on $[-1, 1]$. Beside D's game, G and Q maximise λ times
@@ -119,7 +120,7 @@ def trained(seed):
     """{name: network} of this seed."""
     # Tried, one seed each: share of training digits named rightly. Seed 0 after 2,000 steps: σ = 1 with translations
     # and no R 0.553, σ = 1 with slides and R 0.637 (both λ = 0.3), σ = 0.1 with slides 0.688 without R, 0.712 with R.
-    # Seed 1, σ = 0.1, slides and R: 0.830 after 5,200 steps. There R used the pass of the loss, here it has its own.
+    # Seed 1, slides and R: 0.830 after 5,200 steps. These runs, two of them stored, took R in the pass of D's loss.
     rate, nets = optim.anneal(1e-3, 3e-4, STEPS), networks(seed)
     gan = GAN(*nets.values(), "non_saturating", optim.Adam(rate), optim.Adam(rate), latent=rule, noise_std=0.2,
               penalty=RealInformation(optim.anneal(0.0, 0.4, STEPS, 0.4)), auxiliary=q_loss, rng=seed)
@@ -138,30 +139,33 @@ file, folder, (train, labels) = here / "data/infogan.npz", os.environ.get("TINYG
 x, y = data.load(f"idx:{folder}" if folder else str(here / "data/unseen_digits.npz"), held_out=bool(folder))
 if SHORT:
     train, labels, x, y = train[::10], labels[::10], x[::10], y[::10]
-nets = {name: net for seed in range(3) for name, net in (networks if file.exists() else trained)(seed).items()}
-arrays = {f"{name} {key}": array for name in ("G0", "D0", "D1", "D2")
-          for key, array in {"theta": nets[name].theta, **nets[name].state}.items()}
+if file.exists():
+    stored = read_npz(file)
+    nets = {name: net for seed in range(3) for name, net in networks(seed).items() if f"{name} theta" in stored}
+else:
+    nets = trained(0) | trained(1) | trained(2)
+arrays = {f"{name} {key}": a for name, net in nets.items() for key, a in {"theta": net.theta, **net.state}.items()}
+for key, array in arrays.items() if file.exists() else ():
+    array[...] = stored[key]
 if not (SHORT or file.exists()):
     np.savez_compressed(file, **{key: array.astype("float16") for key, array in arrays.items()})
-for key, array in read_npz(file).items() if file.exists() else ():
-    arrays[key][...] = array
-print(f"share of {len(x)} unseen digits that are named rightly; three seeds, mean and spread")
-for title, methods in {"k-means": [k_means(train, seed) for seed in range(3)],
-                       "InfoGAN": [read(nets[f"D{seed}"]) for seed in range(3)]}.items():
-    found = [(names(f)[f(x)] == y).mean() for f in methods]
-    print(f"{title:9}", *(f"{a:.3f}" for a in found), f"  {np.mean(found):.3f} ± {np.std(found, ddof=1):.3f}")
+# The goal of this chapter: at least 0.90.
+print(f"share of {len(x)} unseen digits that are named rightly")
+for title, methods in {"k-means, seeds 0, 1, 2": [k_means(train, seed) for seed in range(3)],
+                       "InfoGAN, the stored seeds": [read(net) for name, net in nets.items() if "D" in name]}.items():
+    print(f"{title:26}", *(f"{(names(f)[f(x)] == y).mean():.3f}" for f in methods))
 right = metrics.classifier.predict(x[:1000])[1].argmax(1) == y[:1000]
 print(f"a classifier that was trained with labels, on the first of them: {right.mean():.3f}")
 
 # %%
-fig, given = Figure(figsize=(11, 4.2), dpi=100, layout="constrained"), names(read(nets["D0"]))
+fig, given = Figure(figsize=(11, 4.2), dpi=100, layout="constrained"), names(read(nets["D1"]))
 k, u = np.repeat(np.arange(10), 10), np.tile(np.linspace(-1, 1, 10), 10)[:, None]
 z = np.random.default_rng(0).standard_normal((10, 62))
 panels = {"ten different z": (z, [0, 0]), "first number from -1 to 1": (z[:1], [1, 0]),
           "second number from -1 to 1": (z[:1], [0, 1])}
 for ax, (title, (z, which)) in zip(fig.subplots(1, 3), panels.items()):
     c = latent(np.tile(z, (100 // len(z), 1)), k, u * which).astype("float32")
-    pictures = nets["G0"].forward(c, train=False)[0].reshape(10, 10, 28, 28)
+    pictures = nets["G1"].forward(c, train=False)[0].reshape(10, 10, 28, 28)
     ax.imshow(pictures.swapaxes(1, 2).reshape(280, 280), cmap="gray", vmin=-1, vmax=1)
     ax.set(title=title, xticks=[], yticks=range(14, 280, 28), yticklabels=[f"{j} → {n}" for j, n in enumerate(given)])
 fig.supylabel("category → its name")
@@ -170,10 +174,16 @@ fig.savefig("27_infogan.png")
 # %% [markdown]
 # ![each category in a row: ten z, and each of the two numbers swept](27_infogan.png)
 #
+# **What it shows**, on all 10,000 test digits. The picture is of seed 1, trained for about 5,200 steps: each category
+# is another digit. Q names 0.829 rightly, the best k-means 0.596; a network with labels reads 0.989 of the first 1,000.
+# Seed 0 ran for only about 2,200 steps and has 0.712; none of its categories is named 5. **The goal of 0.90 is
+# missed**, and two runs of different length do not measure a spread. The most frequent errors of seed 1 on the training
+# digits are 5 read as 3, 4 as 9, and 3 as 8.
+#
 # **What people stumble over.** *Category k is not digit k*: the names come from labels, after training. *The numbers
 # are uniform, not normal*, and the picture sweeps them within $[-1, 1]$, outside of which G was never trained.
-# *Both players descend Q's loss*: Q in D's step, and G in its own. With the sign of one of them swapped, that player
-# makes the code harder to read.
+# *Both players descend Q's loss*, Q in D's step and G in its own. With the sign of one swapped, that player makes the
+# code harder to read.
 #
 # ## Exercises
 # 1. Show that $L_I$ does not change if two categories exchange their names in G and in Q. Why can training not make

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -83,7 +84,19 @@ def test_the_profile_counts_the_products_of_the_dcgan():
     macs += 3 * forward(d) + 2 * (forward(d) + inputs(d)) + forward(d)      # … but in G's step D's does
     assert found["flop"] == 2 * 2 * macs
     assert 0 < found["bound_s"] and sum(row["seconds"] for row in found["rows"]) > 0
-    assert "GFLOP/s of a large product" in bench.profile_table(found)
+    ways = {(row["layer"].split()[0], row["map"]): row["way"] for row in found["rows"]}
+    assert ways["D.0", "map"] == "direct" and ways["G.0", "map"] is None and ways["G.1", "forward"] is None
+    assert all((row["way"] is None) == (row["other_s"] is None) for row in found["rows"])
+    text = bench.profile_table(found)
+    assert "GFLOP/s of a large product" in text and "other, ms" in text and max(map(len, text.split("\n"))) <= 150
+
+
+def test_the_profile_names_the_way_of_either_mode():
+    from tinygan import kernels
+    before = kernels.use("frequencies")
+    rows = bench.profile("dcgan_small", batch=2, steps=1)["rows"]
+    assert kernels.use(before) == "frequencies"
+    assert {row["way"] for row in rows if "Conv" in row["layer"] and row["way"]} == {"frequencies"}
 
 
 def test_the_command_leaves_its_files(tmp_path, capsys):
@@ -104,3 +117,11 @@ def test_the_command_leaves_its_files(tmp_path, capsys):
 def test_median_of_a_clock():
     ticks = iter(np.arange(100))
     assert bench.clock(lambda: next(ticks), "numpy", 0, 5)[0] >= 0 and next(ticks) == 6    # one to warm up
+
+
+def test_a_timer_of_ones_own():
+    """Each reading is a second after the one before: a call ends at the first after its start, its device next."""
+    ticks = iter(range(100))
+    assert bench.clock(lambda: None, "numpy", 0, 3, lambda: next(ticks)) == (2, 2, 2, 1)
+    found = bench.profile("points", 2, 1, time.process_time)
+    assert 0 < found["step_s"] and all(row["seconds"] >= 0 for row in found["rows"])

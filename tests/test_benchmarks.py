@@ -64,11 +64,12 @@ def test_growth_measures_and_fits():
         assert row["median_s"] > 0 and row["memory_mib"] >= 0
 
 
-@pytest.mark.parametrize("model", ["mlp", "dcgan"])
-def test_both_sides_compute_the_same_step(model):
+@pytest.mark.parametrize("row, width", [("mlp", 1), ("dcgan", 1), ("dcgan_small_r1r2", 0.1), ("dcgan48_half", 0.05),
+                                        ("dcgan128_quarter", 0.05)])
+def test_both_sides_compute_the_same_step(row, width):
     pytest.importorskip("torch")
     side_by_side = _load("vs_pytorch")
-    found = side_by_side.validate(model, batch=4)
+    found = side_by_side.validate(row, batch=4, width=width)
     assert found["loss_float64"] < 1e-12 and found["weights_float64"] < 1e-6
 
 
@@ -76,7 +77,7 @@ def test_a_step_that_differs_is_not_timed(monkeypatch):
     pytest.importorskip("torch")
     side_by_side = _load("vs_pytorch")
     inner = side_by_side.gan
-    monkeypatch.setattr(side_by_side, "gan", lambda G, D: _slower(inner(G, D)))
+    monkeypatch.setattr(side_by_side, "gan", lambda *args: _slower(inner(*args)))
     with pytest.raises(SystemExit, match="do not compute the same step"):
         side_by_side.validate("mlp", batch=4)
 

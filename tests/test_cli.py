@@ -109,7 +109,7 @@ def test_help_and_version(capsys):
         assert f"--{option}" in out
 
 
-@pytest.mark.parametrize("module", ["numpy", "matplotlib", "tinygan.cli"])
+@pytest.mark.parametrize("module", ["numpy", "PIL", "tinygan.cli"])
 def test_ctrl_c_while_importing(module):
     """An interrupt raised by an import is one line and exit code 130."""
     code = f"""

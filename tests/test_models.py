@@ -16,9 +16,16 @@ COUNTS = {
                    + 25 * 32, 25 * 64 + 64 + 25 * 64 * 128 + 128 + 7 * 7 * 128 + 1),
     "dcgan_small": (100 * 3136 + 2 * 3136 + 25 * 64 * 32 + 2 * 32 + 25 * 32 * 16 + 2 * 16 + 25 * 16,
                     25 * 16 + 16 + 25 * 16 * 32 + 32 + 7 * 7 * 32 + 1),
+    "dcgan64": (100 * 2048 + 2 * 2048 + 25 * 128 * 64 + 2 * 64 + 25 * 64 * 32 + 2 * 32 + 25 * 32 * 16 + 2 * 16
+                + 25 * 16 * 3, 25 * 3 * 16 + 16 + 25 * 16 * 32 + 2 * 32 + 25 * 32 * 64 + 2 * 64 + 25 * 64 * 128
+                + 2 * 128 + 4 * 4 * 128 + 1),
+    "dcgan128": (100 * 2048 + 2 * 2048 + 25 * (128 * 64 + 64 * 32 + 32 * 16 + 16 * 8 + 8 * 3)
+                 + 2 * (64 + 32 + 16 + 8),
+                 25 * (3 * 8 + 8 * 16 + 16 * 32 + 32 * 64 + 64 * 128) + 8 + 2 * (16 + 32 + 64 + 128) + 4 * 4 * 128 + 1),
     "mixture": (2 * 256 + 256 + 256 * 256 + 256 + 256 * 2 + 2, 18 * 256 + 256 + 256 * 256 + 256 + 256 + 1),
     "points": (2 * 128 + 128 + 128 * 128 + 128 + 128 * 2 + 2, 2 * 128 + 128 + 128 * 128 + 128 + 128 + 1),
 }
+SIZES = {"dcgan64": {"width": 0.25}, "dcgan128": {"width": 0.125}}      # the others at full width
 
 
 def run(G, D, n=2):
@@ -29,11 +36,12 @@ def run(G, D, n=2):
 
 @pytest.mark.parametrize("name", models.names)
 def test_sizes(name):
-    G, D = models.get(name).build(rng=0)
+    G, D = models.get(name).build(rng=0, **SIZES.get(name, {}))
     assert (G.theta.size, D.theta.size) == COUNTS[name]
     x, logits = run(G, D)
     assert x.shape == (2, *D.input_shape) and logits.shape == (2, 1) and x.dtype == np.float32
-    assert len(D.input_shape) == 1 or (x.shape[1:] == (28, 28, 1) and abs(x).max() <= 1)
+    image = {"dcgan64": (64, 64, 3), "dcgan128": (128, 128, 3)}.get(name, (28, 28, 1))
+    assert len(D.input_shape) == 1 or (x.shape[1:] == image and abs(x).max() <= 1)
 
 
 @pytest.mark.parametrize("name", ["mlp", "dcgan", "dcgan_deep"])
@@ -41,6 +49,17 @@ def test_sizes(name):
 def test_other_images_and_widths(name, image):
     x, logits = run(*models.get(name).build(rng=0, width=0.1, image=image, latent=7))
     assert x.shape == (2, *image) and logits.shape == (2, 1)
+
+
+@pytest.mark.parametrize("name, image", [("dcgan64", (48, 80, 1)), ("dcgan128", (64, 32, 4))])
+def test_other_images_for_the_stages(name, image):
+    x, logits = run(*models.get(name).build(rng=0, width=0.02, image=image, latent=7))
+    assert x.shape == (2, *image) and logits.shape == (2, 1)
+
+
+def test_the_model_for_samples_of_a_shape():
+    assert [models.for_samples(shape) for shape in ((2,), (28, 28, 1), (44, 60, 3), (48, 48, 3), (96, 96, 1))] == [
+        "points", "dcgan_small", "dcgan_small", "dcgan64", "dcgan128"]
 
 
 def test_seeds_reproduce_and_the_two_networks_differ():
@@ -62,7 +81,7 @@ def test_hyper_parameters_of_the_sources():
 def test_slopes_and_initial_weights_of_the_sources(name):
     """Images: Glorot's uniform, slope 0.2 in both networks. 2-D: He's normal but in the last layers; G with ReLU."""
     flat = name in ("points", "mixture")
-    for net, slope in zip(models.get(name).build(rng=0), (0.0 if flat else 0.2, 0.2)):
+    for net, slope in zip(models.get(name).build(rng=0, **SIZES.get(name, {})), (0.0 if flat else 0.2, 0.2)):
         assert {layer.slope for layer in net.layers if isinstance(layer, LeakyReLU)} == {slope}
         weights = [layer.params["W"].astype("float64") for layer in net.layers if "W" in layer.params]
         for W in weights:
@@ -82,6 +101,8 @@ def test_dropout_is_an_option_of_the_convolutional_ones():
     rates = lambda **options: [layer.rate for layer in models.dcgan_small(**options)[1].layers
                                if type(layer).__name__ == "Dropout"]
     assert rates(dropout=0.1) == [0.1, 0.1] and rates(dropout=0) == [] and rates() == [0.3, 0.3]
+    D = models.dcgan64(width=0.02, dropout=0.2)[1]
+    assert [layer.rate for layer in D.layers if type(layer).__name__ == "Dropout"] == [0.2] * 4
     with pytest.raises(ConfigError, match="rate of at least 0 and below 1, got 1.5"):
         models.dcgan(dropout=1.5)
     with pytest.raises(ConfigError, match="unknown option 'dropout' of this model"):
@@ -90,8 +111,9 @@ def test_dropout_is_an_option_of_the_convolutional_ones():
 
 @pytest.mark.parametrize("name", models.names)
 def test_options_of_the_discriminator(name):
-    small = {"width": 0.1, "pack": 2, "spectral": True, "minibatch_std": True}
-    small.update({"augment": "translation,cutout"} if len(models.get(name).build()[1].input_shape) == 3 else {})
+    small = {"width": 0.1 if name not in SIZES else 0.02, "pack": 2, "spectral": True, "minibatch_std": True}
+    images = len(models.get(name).build(width=0.02)[1].input_shape) == 3
+    small.update({"augment": "translation,cutout"} if images else {})
     G, D = models.get(name).build(rng=0, **small)
     x, logits = run(G, D, 6)
     assert logits.shape == (3, 1)
@@ -114,3 +136,5 @@ def test_errors():
         models.get("vae")
     with pytest.raises(ConfigError, match="multiples of 4, got .30, 28, 1."):
         models.dcgan(image=(30, 28, 1))
+    with pytest.raises(ConfigError, match="multiples of 16, got .64, 56, 3."):
+        models.dcgan64(image=(64, 56, 3))

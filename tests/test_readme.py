@@ -41,7 +41,8 @@ def anchors(text):
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", ["README.md", "benchmarks/README.md", "examples/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "benchmarks/README.md", "examples/README.md",
+                                  "examples/exercises/README.md"])
 def test_links_lead_somewhere(page):
     folder, text = (ROOT / page).parent, (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]+)\)", text):

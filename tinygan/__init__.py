@@ -10,8 +10,8 @@ from importlib import import_module
 from .ops import registry
 
 __version__ = "0.1.0"
-__all__ = ["GAN", "Parallel", "Sequential", "backend", "data", "gradcheck", "inspect", "interchange", "kernels",
-           "layers", "losses", "metrics", "models", "optim", "penalties", "run"]
+__all__ = ["GAN", "Parallel", "Sequential", "backend", "data", "explain", "gradcheck", "inspect", "interchange",
+           "kernels", "layers", "losses", "metrics", "models", "optim", "penalties", "run"]
 _DEFINED_IN = {"GAN": "gan", "Parallel": "layers", "Sequential": "layers"}      # the other names are modules
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import backend, models
+from . import backend, kernels, models
 from .data.files import atomic
 from .errors import ConfigError
 from .gan import GAN
@@ -75,19 +75,22 @@ def blas():
     return text
 
 
-def clock(call, name, seconds=0.3, least=3):
+def clock(call, name, seconds=0.3, least=3, timer=time.perf_counter):
     """(median, lower quartile, upper quartile, median until call() returned) in seconds of call(), repeated for
     `seconds` but `least` times; on a device the last is shorter, as the host does not wait for it.
+
+    timer: reads the clock. time.process_time gives the processor's time, without that of other programs that share
+    the cores; it adds up threads and does not know a device, so it is for one thread on the CPU.
     """
     call()
     times, issued, end = [], [], time.perf_counter() + seconds
     while len(times) < least or time.perf_counter() < end:
         backend.synchronize(name)
-        start = time.perf_counter()
+        start = timer()
         call()
-        issued.append(time.perf_counter() - start)
+        issued.append(timer() - start)
         backend.synchronize(name)
-        times.append(time.perf_counter() - start)
+        times.append(timer() - start)
     low, high = (float(q) for q in np.quantile(times, (0.25, 0.75)))
     return statistics.median(times), low, high, statistics.median(issued)
 
@@ -219,52 +222,82 @@ def save(results, folder):
     return paths
 
 
-def rate(size=2048):
-    """Floating-point operations a second of a large float32 product, all cores."""
+def rate(size=2048, timer=time.perf_counter):
+    """Floating-point operations a second of a large float32 product, all cores; timer: as for `clock`."""
     a, b = (np.random.default_rng(i).standard_normal((size, size), dtype=np.float32) for i in range(2))
     out = np.empty_like(a)
-    return 2 * size**3 / clock(lambda: np.matmul(a, b, out=out), "numpy", 0.5)[0]
+    return 2 * size**3 / clock(lambda: np.matmul(a, b, out=out), "numpy", 0.5, timer=timer)[0]
 
 
-def profile(model="dcgan", batch=128, steps=5):
-    """Profile of a training step on the CPU.
+def profile(model="dcgan", batch=128, steps=5, timer=time.perf_counter):
+    """Profile of a training step on the CPU; timer: as for `clock`.
 
     Returns {"step_s": median, "bound_s": its direct multiplications at the rate of a large product, "flop", "rate",
-    "rows": [{"layer", "map", "calls", "seconds", "flop"}, …]}, all of one step. Times of maps include the overhead of
-    the clock, some microseconds a call.
+    "rows": [{"layer", "map", "calls", "seconds", "flop", "way", "other_s"}, …]}, all of one step. way: of a
+    convolution, "direct" or "frequencies" (`kernels.way`); other_s: the seconds of the other one; both None elsewhere.
+    Times of maps include the overhead of the clock, some microseconds a call.
     """
     gan, x = game(model, batch)
-    whole = clock(lambda: gan.step(x), "numpy", 0, steps)[0]
-    found = defaultdict(lambda: [0, 0.0, 0])
-    for side, net in (("G", gan.G), ("D", gan.D)):
-        for i, layer in enumerate(net.layers):
-            weighty = isinstance(layer, Affine) and "W" in layer.params
-            for method in ("map", "adjoint", "wgrad") if weighty else ("forward", "backward"):
-                _time(layer, method, found[f"{side}.{i} {layer}", method], weighty)
-    for side, optimiser in (("G", gan.g_opt), ("D", gan.d_opt)):
-        _time(optimiser, "step", found[f"{side} {type(optimiser).__name__}", "step"], False)
-    for _ in range(steps):
-        gan.step(x)
-    rows = [{"layer": layer, "map": method, "calls": n // steps, "seconds": s / steps, "flop": flop // steps}
-            for (layer, method), (n, s, flop) in found.items() if n]
-    flop, speed = sum(row["flop"] for row in rows), rate()
+    whole = clock(lambda: gan.step(x), "numpy", 0, steps, timer)[0]
+    found, mode, modes = _profiled(gan, x, steps, timer), kernels.mode(), {}
+    if mode != "reference":
+        for other in ("direct", "frequencies"):
+            kernels.use(other)
+            try:
+                modes[other] = _profiled(*game(model, batch), steps, timer)
+            finally:
+                kernels.use(mode)
+    other = lambda way, key: modes["direct" if way == "frequencies" else "frequencies"][key][1] / steps
+    rows = [{"layer": layer, "map": method, "calls": n // steps, "seconds": s / steps, "flop": flop // steps,
+             "way": way, "other_s": other(way, (layer, method)) if way and modes else None}
+            for (layer, method), (n, s, flop, way) in found.items() if n]
+    flop, speed = sum(row["flop"] for row in rows), rate(timer=timer)
     return {"hardware": hardware(), "model": model, "batch": batch, "step_s": whole, "bound_s": flop / speed,
             "flop": flop, "rate": speed, "rows": sorted(rows, key=lambda row: -row["seconds"])}
 
 
-def _time(thing, method, entry, weighty):
-    """Wrap a method of an object: count its calls, seconds and, for a map with a weight, operations."""
+def _profiled(gan, x, steps, timer):
+    """{(layer, map): [calls, seconds, operations, way]} of so many steps."""
+    found = defaultdict(lambda: [0, 0.0, 0, None])
+    for side, net in (("G", gan.G), ("D", gan.D)):
+        for i, layer in enumerate(net.layers):
+            weighty = isinstance(layer, Affine) and "W" in layer.params
+            for method in ("map", "adjoint", "wgrad") if weighty else ("forward", "backward"):
+                _time(layer, method, found[f"{side}.{i} {layer}", method], weighty, timer)
+    for side, optimiser in (("G", gan.g_opt), ("D", gan.d_opt)):
+        _time(optimiser, "step", found[f"{side} {type(optimiser).__name__}", "step"], False, timer)
+    gan.step(x)     # its buffers and transforms are made
+    for entry in found.values():
+        entry[:3] = 0, 0.0, 0
+    for _ in range(steps):
+        gan.step(x)
+    return found
+
+
+def _time(thing, method, entry, weighty, timer):
+    """Wrap a method of an object: count its calls and seconds and, of a map with a weight, operations and its way."""
     inner = getattr(thing, method)
 
     def timed(*args, **options):
-        start = time.perf_counter()
+        start = timer()
         result = inner(*args, **options)
         entry[0] += 1
-        entry[1] += time.perf_counter() - start
+        entry[1] += timer() - start
         if weighty:
             entry[2] += _flop(thing, method, args, result)
+            entry[3] = _way(thing, method, args)
         return result
     setattr(thing, method, timed)
+
+
+def _way(layer, method, args):
+    """How ops.conv computes this map of a convolution; None for a Dense."""
+    if isinstance(layer, Dense):
+        return None
+    rules = {"map": "conv", "adjoint": "conv_input", "wgrad": "conv_weight"}
+    if isinstance(layer, ConvTranspose2D):
+        rules |= {"map": "conv_input", "adjoint": "conv"}
+    return kernels.way(rules[method], args[0], layer.params["W"].shape, args[-1])
 
 
 def _flop(layer, method, args, result):
@@ -285,11 +318,12 @@ def profile_table(found, lines=25):
     text = [f"{found['model']} at batch {found['batch']}: {1e3 * step:.1f} ms a step, "
             f"{found['flop'] / 1e9:.1f} GFLOP by direct sums; at the {found['rate'] / 1e9:.0f} GFLOP/s of a large "
             f"product they take {1e3 * found['bound_s']:.1f} ms ({found['bound_s'] / step:.2f} of the step)",
-            f"{'':<48}{'map':<10}{'calls':>6}{'ms':>9}{'share':>8}{'GFLOP/s':>9}"]
+            f"{'':<46}{'map':<8}{'calls':>5}{'ms':>9}{'share':>7}{'GFLOP/s':>8}  {'way':<12}{'other, ms':>9}"]
     for row in rows[:lines]:
-        speed = f"{row['flop'] / row['seconds'] / 1e9:>9.0f}" if row["flop"] else ""
-        text.append(f"{row['layer']:<48}{row['map']:<10}{row['calls']:>6}{1e3 * row['seconds']:>9.2f}"
-                    f"{row['seconds'] / step:>8.1%}{speed}")
+        speed = f"{row['flop'] / row['seconds'] / 1e9:>8.0f}" if row["flop"] else ""
+        other = f"  {row['way']:<12}{1e3 * row['other_s']:>9.2f}" if row["other_s"] else ""
+        text.append(f"{row['layer']:<46}{row['map']:<8}{row['calls']:>5}{1e3 * row['seconds']:>9.2f}"
+                    f"{row['seconds'] / step:>7.1%}{speed}{other}")
     rest = sum(row["seconds"] for row in rows[lines:])
-    text.append(f"{'the rest of the maps':<64}{1e3 * rest:>9.2f}{rest / step:>8.1%}")
+    text.append(f"{'the rest of the maps':<59}{1e3 * rest:>9.2f}{rest / step:>7.1%}")
     return "\n".join(text)

@@ -1,10 +1,12 @@
-"""The command line: tinygan train | sample | evaluate | report | compare | gradcheck | bench | info.
+"""The command line: tinygan train | sample | restore | evaluate | report | compare | gradcheck | explain | bench |
+info.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 success, 1 a check failed, 2 bad input, 3 training
 diverged (the last finite weights are kept), 130 stopped by Ctrl-C (the results so far are kept).
 """
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -15,6 +17,7 @@ import numpy as np
 
 from . import __version__, backend, models
 from . import run as runs
+from .data import load_picture
 from .data.files import atomic
 from .errors import ConfigError, TinyganError
 from .run import Config, plots, report
@@ -108,6 +111,16 @@ def _parser():
     add("--out", metavar="FILE", help=".png for an image, .npy for the array\n"
         "(default RUN/samples-n<N>-seed<SEED>.png)")
 
+    add = command(_restore, "fill in missing pixels of a picture",
+                  "Fill in the missing pixels of a picture with the generator of a run, by a search in its latent\n"
+                  "space. The picture has the size of the run's samples.", ["restore my-run digit.png --mask mask.png"])
+    add("run", metavar="RUN", help="the run's folder")
+    add("picture", metavar="PICTURE", help="a .png or .jpg file")
+    add("--mask", metavar="MASK", required=True, help="a picture of the same size: white where pixels are known, black "
+        "where\nthey are missing")
+    add("--seed", type=_at_least(0), default=0, help="of the starts of the search (default 0)")
+    add("--out", metavar="FILE", default="restored.png", help="the image (default restored.png)")
+
     add = command(_evaluate, "metrics of a run, with reference values measured on real data",
                   "Draw samples from a run and compute their metrics, each beside its reference value: the same\n"
                   "metric of as many real samples, or all there are. Mixtures: modes, quality, KL, energy distance.\n"
@@ -137,6 +150,18 @@ def _parser():
                   "backward, jvp, the adjoint identity, and second order. Exit code 1 if any is wrong.",
                   ["gradcheck --seed 3"])
     add("--seed", type=_at_least(0), default=0, help="of inputs and cotangents (default 0)")
+
+    add = command(_explain, "explain a layer, loss, penalty, optimiser, or one step of the game",
+                  "The derivation as it stands beside the code, an example on small integers with entries spelled out\n"
+                  "as sums, the gradient check, file and lines, chapters of the course, source. Exit code 1 if a\n"
+                  "check fails.", [
+                      "explain                      all names",
+                      "explain conv2d               a layer; also dense, batchnorm, softmax, parallel, …",
+                      "explain non-saturating       a loss; also hinge, wasserstein, bce_with_logits, …",
+                      "explain r1+r2                penalties; adam: an optimiser; step: one step of D and one of G",
+                      "explain adam --json | jq .ok"])
+    add("name", metavar="NAME", nargs="?", help="in upper or lower case, with or without - and _ (default: list names)")
+    add("--json", action="store_true", help="one JSON object instead of text")
 
     add = command(_bench, "time layers and training steps, on the CPU and on the GPU",
                   "Time each layer and whole training steps over batch sizes on every usable backend: a table, the\n"
@@ -230,6 +255,16 @@ def _sample(args):
     print(out)
 
 
+def _restore(args):
+    if Path(args.out).suffix != ".png":
+        raise ConfigError(f"expected --out to end in .png, got {args.out}; name the file so")
+    colours = runs.read_config(Path(args.run) / "config.json")[1][-1]
+    picture = load_picture(args.picture, "colour" if colours == 3 else "grey")
+    restored = runs.restore(args.run, picture, load_picture(args.mask)[..., 0] > 0, seed=args.seed)
+    plots.save_png(((restored + 1) * 127.5).round().astype("uint8").squeeze(), args.out)
+    print(args.out)
+
+
 def _evaluate(args):
     metrics, reference = runs.evaluate(args.run, args.n, args.seed, args.held_out)
     print(f"{'':<18} {'run':>10} {'reference':>10}")
@@ -269,6 +304,18 @@ def _gradcheck(args):
     print(f"\nlargest relative errors; {'all within' if not wrong else f'{len(wrong)} beyond'} tolerance "
           f"(1e-8 against five-point differences, 1e-12 for the adjoint identity)")
     return 1 if wrong else 0
+
+
+def _explain(args):
+    from . import explain
+    if args.name is None:
+        names = {kind: [{"name": name, "summary": text} for name, text in found]
+                 for kind, found in explain.catalogue().items()}
+        print(json.dumps(names) if args.json else explain.listed(), flush=True)
+        return 0
+    found = explain.about(args.name)
+    print(json.dumps(found.to_dict(), allow_nan=False) if args.json else found, flush=True)
+    return 0 if found.ok else 1
 
 
 def _column(quantity):

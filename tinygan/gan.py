@@ -6,7 +6,7 @@
         for m steps (the paper has m = 1):                                      g_step
             sample fresh noise z;      step G down  g_loss(D(G(z)))
 
-G's gradient passes through D without adding to any gradient of D: there D.backward is given no `grads`.
+G's gradient passes through D and adds to no gradient of D (derivation in `losses.py`): D.backward gets no `grads`.
 """
 
 from itertools import islice

@@ -1,17 +1,8 @@
 """GAN objectives: logits in, loss and ∂loss/∂logits out, for both players.
 
-Networks give logits l; D(x) = σ(l). With a(l) = log(1 + eˡ) (softplus):  −log D = a(−l),
-−log(1 − D) = a(l), and a′ = σ. All losses average over the batch and are minimised. Loss values are 0-d
-arrays of the logits' dtype on their backend: reading one (`float(loss)`) is what waits for a device.
-
-    name             d_loss (r = real, f = fake logits)     g_loss                source
-    minimax          mean a(−r) + mean a(f)                −mean a(f)            Goodfellow et al. 2014, eq. 1
-    non_saturating   mean a(−r) + mean a(f)                mean a(−f)            ibid., section 3
-    least_squares    ½ mean (r − 1)² + ½ mean f²           ½ mean (f − 1)²       Mao et al. 2017, eq. 9
-    hinge            mean max(0, 1−r) + mean max(0, 1+f)   −mean f               Lim & Ye 2017
-    wasserstein      mean f − mean r                       −mean f               Arjovsky et al. 2017
-    relativistic     mean a(f − r), in pairs               mean a(r − f)         Jolicoeur-Martineau 2018
-    relativistic_average  mean a(f̄ − r) + mean a(f − r̄)    mean a(r − f̄) + mean a(r̄ − f)   ibid.; x̄: the mean
+Networks give logits l; D(x) = σ(l). With a(l) = log(1 + eˡ) (softplus):  −log D = a(−l),  −log(1 − D) = a(l), and
+a′ = σ. All losses are means over the batch, to be minimised, 0-d arrays of the logits' dtype on their backend (reading
+one waits for a device). Each class below states losses and gradients for N real logits r and M fake logits f.
 
 To θ_G. The loss depends on θ_G through x = G(z) and f = D(x) only, so the chain rule is two calls of backward:
 
@@ -63,9 +54,8 @@ class Loss:
     d_loss(real_logits, fake_logits) -> loss, d_real, d_fake
     g_loss(fake_logits, real_logits=None) -> loss, d_fake
 
-    Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss takes the real logits too. smoothing: the
-    real target is 1 − smoothing (Salimans et al. 2016, 3.4), in cross-entropy losses. `GAN` takes any object with these
-    two maps; one that derives from Loss is refused for a D that ends in Sigmoid.
+    Logits (N, 1) or any shape; gradients have the same. `needs_real`: g_loss takes the real logits too. `GAN` takes any
+    object with these two maps; one that derives from Loss is refused for a D that ends in Sigmoid.
     """
 
     needs_real = False
@@ -76,7 +66,14 @@ class Loss:
 
 
 class NonSaturating(Loss):
-    """D: cross-entropy of real against 1 (or 1 − smoothing) and of fake against 0. G: of fake against 1."""
+    """D: cross-entropy of real against 1 (or 1 − smoothing) and of fake against 0. G: of fake against 1.
+
+        d_loss = mean a(−r) + mean a(f)             d_real = −σ(−r)/N       d_fake = σ(f)/M
+        g_loss = mean a(−f)                         d_fake = −σ(−f)/M
+
+    (derivation in `ops/losses.py`). G's gradient is largest where σ(f) is near 0. With smoothing the target is t and
+    d_real = (σ(r) − t)/N. Goodfellow et al. 2014, section 3; smoothing: Salimans et al. 2016, section 3.4.
+    """
 
     def __init__(self, smoothing=0.0):
         if not 0 <= smoothing < 1:
@@ -94,7 +91,11 @@ class NonSaturating(Loss):
 
 
 class Minimax(NonSaturating):
-    """The zero-sum game: G minimises mean log(1 − D(G(z))), whose gradient −σ(f)/N fades where D is sure."""
+    """The zero-sum game: G minimises mean log(1 − D(G(z))).  Goodfellow et al. 2014, eq. 1.
+
+        d_loss = mean a(−r) + mean a(f)             d_real = −σ(−r)/N       d_fake = σ(f)/M
+        g_loss = −mean a(f)                         d_fake = −σ(f)/M
+    """
 
     def g_loss(self, fake_logits, real_logits=None):
         loss, d_fake = bce_with_logits(fake_logits, 0.0)
@@ -102,7 +103,11 @@ class Minimax(NonSaturating):
 
 
 class LeastSquares(Loss):
-    """Targets 1 for real and 0 for fake; G wants 1.  ∂/∂l ½(l − t)² = l − t."""
+    """Mean squared errors: targets are 1 for real and 0 for fake; G wants 1.  Mao et al. 2017, eq. 9.
+
+        d_loss = ½ mean (r − 1)² + ½ mean f²        d_real = (r − 1)/N      d_fake = f/M
+        g_loss = ½ mean (f − 1)²                    d_fake = (f − 1)/M
+    """
 
     def d_loss(self, real_logits, fake_logits):
         check(real_logits, fake_logits)
@@ -116,7 +121,11 @@ class LeastSquares(Loss):
 
 
 class Hinge(Loss):
-    """D is pushed until real > 1 and fake < −1; G moves the mean logit up."""
+    """D is pushed until real > 1 and fake < −1; G moves the mean logit up.  Lim & Ye 2017.  [c] is 1 if c, else 0.
+
+        d_loss = mean max(0, 1 − r) + mean max(0, 1 + f)        d_real = −[r < 1]/N     d_fake = [f > −1]/M
+        g_loss = −mean f                                        d_fake = −1/M
+    """
 
     def d_loss(self, real_logits, fake_logits):
         check(real_logits, fake_logits)
@@ -130,7 +139,11 @@ class Hinge(Loss):
 
 
 class Wasserstein(Loss):
-    """D estimates the Wasserstein-1 distance; it must be kept Lipschitz by a penalty or by clipping."""
+    """−d_loss ≤ W₁(p, q) if D's slope is at most 1, as a penalty or clipping keeps it.  Arjovsky et al. 2017, eq. 2.
+
+        d_loss = mean f − mean r                    d_real = −1/N           d_fake = 1/M
+        g_loss = −mean f                            d_fake = −1/M
+    """
 
     def d_loss(self, real_logits, fake_logits):
         check(real_logits, fake_logits)
@@ -144,7 +157,10 @@ class Wasserstein(Loss):
 class Relativistic(Loss):
     """Each fake sample is judged against one real sample: with δ = f − r, D lowers a(δ), G lowers a(−δ).
 
-    ∂a(δ)/∂f = σ(δ) = −∂a(δ)/∂r.  Both batches must have the same size.
+        d_loss = mean a(f − r)                      d_real = −σ(f − r)/N    d_fake = σ(f − r)/N
+        g_loss = mean a(r − f)                      d_fake = −σ(r − f)/N
+
+    as ∂a(δ)/∂f = σ(δ) = −∂a(δ)/∂r.  Both batches must have the same size N.  Jolicoeur-Martineau 2018.
     """
 
     needs_real = True
@@ -162,10 +178,13 @@ class Relativistic(Loss):
 
 
 class RelativisticAverage(Loss):
-    """Each sample is judged against the mean logit of the other kind: p = r − mean f, q = f − mean r.
+    """Each sample is judged against the mean logit of the other kind.  Jolicoeur-Martineau 2018.
 
-    D: mean a(−p) + mean a(q);  G: mean a(p) + mean a(−q).  The means carry gradient too (the cross terms):
-    ∂/∂rᵢ = ∂L/∂pᵢ − (1/N) Σⱼ ∂L/∂qⱼ   and   ∂/∂fⱼ = ∂L/∂qⱼ − (1/M) Σᵢ ∂L/∂pᵢ,  N real, M fake.
+        p = r − mean f                              q = f − mean r
+        d_loss = mean a(−p) + mean a(q)             d_real = −σ(−p)/N − mean(σ(q))/N     d_fake = σ(q)/M + mean(σ(−p))/M
+        g_loss = mean a(p) + mean a(−q)             d_fake = −σ(−q)/M − mean(σ(p))/M
+
+    as the means carry gradient too: ∂/∂rᵢ = ∂L/∂pᵢ − (1/N) Σⱼ ∂L/∂qⱼ and ∂/∂fⱼ = ∂L/∂qⱼ − (1/M) Σᵢ ∂L/∂pᵢ.
     """
 
     needs_real = True

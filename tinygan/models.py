@@ -4,7 +4,8 @@
     models.get("dcgan")                 the Recipe: the builder and how its networks are trained
 
 `width` scales the number of hidden units or channels: width=0.25 makes a DCGAN that trains in minutes on two
-cores. `image` is the shape (H, W, C) of a sample; for the convolutional ones H and W are multiples of 4.
+cores. `image` is the shape (H, W, C) of a sample; H and W are multiples of 4 for the convolutional ones for digits,
+of 16 for dcgan64, of 32 for dcgan128. All take dtype and backend; the convolutional ones init, the name of a rule.
 
 Every builder takes these options for D, each off by default, and the convolutional ones a rate of dropout:
     augment        kinds of differentiable augmentation, such as "translation,cutout" (layers.Augment)
@@ -12,7 +13,7 @@ Every builder takes these options for D, each off by default, and the convolutio
     spectral       True: every Dense and Conv2D of D under layers.SpectralNorm
     minibatch_std  True: layers.MinibatchStd before the last Dense
     classes        both networks take the class of each sample, one of so many, as channels (layers.WithLabels)
-    dropout        of layers.Dropout after each convolution of D (default 0.3; 0: none)
+    dropout        rate after each convolution of D (default 0.3, and none in dcgan64 and dcgan128)
 """
 
 from math import prod
@@ -36,32 +37,31 @@ def mlp(rng=None, width=1, latent=100, image=(28, 28, 1), dtype="float32", backe
     return _pair(G, D, latent, image, options, rng, dtype, backend)
 
 
-def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
-          **options):
+def dcgan(rng=None, width=1, latent=100, image=(28, 28, 1), **options):
     """The DCGAN for 28×28 digits of the TensorFlow tutorial, after Radford et al. 2016; slope 0.2."""
-    c, image = _sizes(width, image)
-    G = [*_label_layers(options), *_project(latent + _classes(options), image, c(256), init),
-         *_up(c(256), c(128), 1, init),
-         *_up(c(128), c(64), 2, init),
-         ConvTranspose2D(c(64), image[2], 5, stride=2, bias=False, init=init), Tanh()]
-    return _pair(G, _convolutional(image, options, c, init), latent, image, options, rng, dtype, backend)
+    return _dcgan((256, 128, 64), (1, 2, 2), (64, 128), rng, width, latent, image, **options)
 
 
-def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), init="glorot", dtype="float32", backend="numpy",
-               **options):
+def dcgan_deep(rng=None, width=1, latent=100, image=(28, 28, 1), **options):
     """As `dcgan` with one more transposed convolution to 32 channels; the last then has stride 1."""
-    c, image = _sizes(width, image)
-    G = [*_label_layers(options), *_project(latent + _classes(options), image, c(256), init),
-         *_up(c(256), c(128), 1, init),
-         *_up(c(128), c(64), 2, init),
-         *_up(c(64), c(32), 2, init),
-         ConvTranspose2D(c(32), image[2], 5, stride=1, bias=False, init=init), Tanh()]
-    return _pair(G, _convolutional(image, options, c, init), latent, image, options, rng, dtype, backend)
+    return _dcgan((256, 128, 64, 32), (1, 2, 2, 1), (64, 128), rng, width, latent, image, **options)
 
 
 def dcgan_small(rng=None, width=0.25, **options):
     """`dcgan` with a quarter of the channels: trains to recognisable digits in minutes on two cores."""
     return dcgan(rng, width, **options)
+
+
+def dcgan64(rng=None, width=1, latent=100, image=(64, 64, 3), dropout=0, **options):
+    """The DCGAN of Radford et al. 2016 for 64×64: four stages of stride 2, BatchNorm in D too; slope 0.2."""
+    return _dcgan((512, 256, 128, 64), (2,) * 4, (64, 128, 256, 512), rng, width, latent, image, dropout=dropout,
+                  norm=True, **options)
+
+
+def dcgan128(rng=None, width=1, latent=100, image=(128, 128, 3), dropout=0, **options):
+    """As `dcgan64` with a fifth stage of 1,024 channels, for 128×128."""
+    return _dcgan((1024, 512, 256, 128, 64), (2,) * 5, (64, 128, 256, 512, 1024), rng, width, latent, image,
+                  dropout=dropout, norm=True, **options)
 
 
 def points(rng=None, width=1, latent=2, image=(2,), dtype="float32", backend="numpy", **options):
@@ -94,26 +94,34 @@ def _sizes(width, image):
     return (lambda n: max(1, round(n * width))), tuple(image)
 
 
-def _project(latent, image, channels, init):
-    """Latent vector -> a map of a quarter of the image's height and width."""
-    if len(image) != 3 or image[0] % 4 or image[1] % 4:
-        raise ConfigError(f"expected image (H, W, C) with H and W multiples of 4, got {image}; resize the images, and "
-                          f"see that channels come last (if not: x.transpose(0, 2, 3, 1))")
-    small = (image[0] // 4, image[1] // 4, channels)
+def _dcgan(up, strides, down, rng, width, latent, image, init="glorot", dtype="float32", backend="numpy", dropout=0.3,
+           norm=False, **options):
+    """G: a map of up[0] channels, transposed convolutions of these strides to the others and to the image.
+    D: convolutions of stride 2 to `down` channels; norm: with BatchNorm in all but the first."""
+    c, image = _sizes(width, image)
+    up, down = [c(n) for n in up], [c(n) for n in down]
+    G = [*_label_layers(options), *_project(latent + _classes(options), image, up[0], init, prod(strides))]
+    for a, b, stride in zip(up, up[1:], strides):
+        G += [ConvTranspose2D(a, b, 5, stride, bias=False, init=init), BatchNorm(b), LeakyReLU(0.2)]
+    G += [ConvTranspose2D(up[-1], image[2], 5, strides[-1], bias=False, init=init), Tanh()]
+
+    def critic(shape, last):
+        D = []
+        for a, b in zip([shape[2], *down], down):
+            normed = norm and len(D) > 0
+            D += [Conv2D(a, b, 5, stride=2, bias=not normed, init=init), *([BatchNorm(b)] if normed else []),
+                  LeakyReLU(0.2), *([Dropout(dropout)] if dropout else [])]
+        return [*D, Flatten(), *last(image[0] * image[1] // 4**len(down) * down[-1], init=init)]
+    return _pair(G, _critic(image, options, critic), latent, image, options, rng, dtype, backend)
+
+
+def _project(latent, image, channels, init, n):
+    """Latent vector -> a map of the image's height and width over n."""
+    if len(image) != 3 or image[0] % n or image[1] % n:
+        raise ConfigError(f"expected image (H, W, C) with H and W multiples of {n}, got {image}; resize the images, "
+                          f"and see that channels come last (if not: x.transpose(0, 2, 3, 1))")
+    small = (image[0] // n, image[1] // n, channels)
     return [Dense(latent, prod(small), bias=False, init=init), BatchNorm(prod(small)), LeakyReLU(0.2), Reshape(small)]
-
-
-def _up(c_in, c_out, stride, init):
-    return [ConvTranspose2D(c_in, c_out, 5, stride, bias=False, init=init), BatchNorm(c_out), LeakyReLU(0.2)]
-
-
-def _convolutional(image, options, c, init):
-    rate = options.pop("dropout", 0.3)
-    drop = lambda: [Dropout(rate)] if rate else []
-    return _critic(image, options, lambda shape, last: [
-        Conv2D(shape[2], c(64), 5, stride=2, init=init), LeakyReLU(0.2), *drop(),
-        Conv2D(c(64), c(128), 5, stride=2, init=init), LeakyReLU(0.2), *drop(),
-        Flatten(), *last(image[0] // 4 * (image[1] // 4) * c(128), init=init)])
 
 
 def _critic(image, options, layers):
@@ -164,8 +172,16 @@ class Recipe(NamedTuple):
 
 _RECIPES = {"mlp": Recipe(mlp, 128, 200), "dcgan": Recipe(dcgan, 64, 20), "dcgan_deep": Recipe(dcgan_deep, 64, 20),
             "dcgan_small": Recipe(dcgan_small, 32, 20, lr=1e-3),
+            "dcgan64": Recipe(dcgan64, 64, 20), "dcgan128": Recipe(dcgan128, 32, 20),
             "points": Recipe(points, 256, 100, lr=1e-3), "mixture": Recipe(mixture, 256, 100, lr=1e-3, beta1=0.0)}
 names = tuple(_RECIPES)
+
+
+def for_samples(shape):
+    """The name of the model for samples of this shape, unless one is named: (2,) points; (H, W, C) by the height."""
+    if len(shape) == 1:
+        return "points"
+    return "dcgan_small" if shape[0] < 48 else "dcgan64" if shape[0] < 96 else "dcgan128"
 
 
 def get(name):

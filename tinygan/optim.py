@@ -7,10 +7,6 @@ With g = ∂loss/∂θ (+ weight_decay·θ, the gradient of the L2 penalty ½·w
     Adam      m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²        θ ← θ − lr·m̂/(√v̂ + ε)           Kingma & Ba 2015, Alg. 1
               m̂ = m/(1−β₁ᵗ),      v̂ = v/(1−β₂ᵗ)
 
-Why Adam divides: unrolled from m₀ = 0, mₜ = (1−β₁)(gₜ + β₁gₜ₋₁ + … + β₁ᵗ⁻¹g₁). If all g have one distribution, the
-geometric series (1−β₁)(1 + β₁ + … + β₁ᵗ⁻¹) = 1−β₁ᵗ gives E[mₜ] = (1−β₁ᵗ) E[g]. With g² for g, E[vₜ] = (1−β₂ᵗ) E[g²]. So
-E[m̂] = E[g] and E[v̂] = E[g²]. The first step is lr·sign(g); undivided, it would be (1−β₁)/√(1−β₂) times as long.
-
 An optimiser belongs to one network: its slots (u, v, m) are vectors beside θ, on θ's backend and of its
 dtype. They persist from step to step, as does t.
 """
@@ -71,7 +67,13 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum μ (0: without)."""
+    """Gradient descent with momentum μ (0: without).
+
+        u ← μ·u + g                             θ ← θ − lr·u
+
+    Unrolled from u₀ = 0, uₜ = gₜ + μgₜ₋₁ + μ²gₜ₋₂ + …: with a constant g it tends to g/(1−μ), a longer step; gradients
+    that change their sign cancel.  Source: Polyak 1964.
+    """
 
     def __init__(self, lr=1e-2, momentum=0.0, weight_decay=0.0):
         super().__init__(lr, weight_decay)
@@ -88,7 +90,13 @@ class SGD(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Each coordinate divided by a running root mean square of its gradient."""
+    """Each coordinate divided by a running root mean square of its gradient.
+
+        v ← ρ·v + (1−ρ)g²                       θ ← θ − lr·g/(√v + ε)
+
+    v is a weighted mean of the squares so far, so g/√v is of order 1 however g is scaled. There is no bias correction:
+    v begins at 0, and the first step is 1/√(1−ρ) times lr.  Source: Hinton 2012.
+    """
 
     slots = ("v",)
 
@@ -105,7 +113,18 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam with the bias corrections of the true step count. β₁ = 0.5 as Radford et al. 2016 advise for GANs."""
+    """Adam with the bias corrections of the true step count. β₁ = 0.5 as Radford et al. 2016 advise for GANs.
+
+        m ← β₁m + (1−β₁)g                       m̂ = m/(1−β₁ᵗ)
+        v ← β₂v + (1−β₂)g²                      v̂ = v/(1−β₂ᵗ)
+        θ ← θ − lr·m̂/(√v̂ + ε)
+
+    Why it divides: unrolled from m₀ = 0, mₜ = (1−β₁)(gₜ + β₁gₜ₋₁ + … + β₁ᵗ⁻¹g₁). If all g have one distribution, the
+    geometric series (1−β₁)(1 + β₁ + … + β₁ᵗ⁻¹) = 1−β₁ᵗ gives E[mₜ] = (1−β₁ᵗ) E[g]. With g² in the place of g,
+    E[vₜ] = (1−β₂ᵗ) E[g²]. So E[m̂] = E[g] and E[v̂] = E[g²]. The first step is lr·sign(g); undivided, it would be
+    (1−β₁)/√(1−β₂) times as long.
+    Source: Kingma & Ba 2015, Algorithm 1 and section 3.
+    """
 
     slots = ("m", "v")
 

@@ -12,16 +12,17 @@ through ty and its caches, but not the second-order terms, which are in dx and i
 
     zero-centred   φ = (γ/2)·meanₙ‖vₙ‖²              u = (γ/N)·v
     one-centred    φ = λ·meanₙ(‖vₙ‖ − 1)²            u = (2λ/N)·(1 − 1/‖vₙ‖)·vₙ, and 0 where ‖vₙ‖ = 0
-    one-sided      φ = λ·meanₙ max(0, ‖vₙ‖ − 1)²     the same u where ‖vₙ‖ > 1, else 0
+    one-sided      φ = λ·meanₙ max(0, ‖vₙ‖ − 1)²     u = (2λ/N)·max(0, 1 − 1/‖vₙ‖)·vₙ, and 0 where ‖vₙ‖ = 0
 
 Norms sum over everything but the batch. Where v is taken:
 
     r1           zero-centred, at real samples                         Mescheder et al. 2018, eq. 9
-    r2           zero-centred, at generated samples (constants: R2 does not reach G)   ibid., eq. 10
+    r2           zero-centred, at generated samples (constants: nothing reaches G)   Mescheder et al. 2018, eq. 10
     wgan_gp      one-centred, at x̂ = εx + (1 − ε)x̃, one ε ~ U(0, 1) a sample       Gulrajani et al. 2017, Alg. 1
-    wgan_lp      one-sided, at the same points                         Petzka et al. 2018
+    wgan_lp      one-sided, at x̂ = εx + (1 − ε)x̃ likewise              Petzka et al. 2018
     dragan       one-centred, at x + α·δ, δ = ½·std(x)·U(0, 1), one α ~ U(0, 1) a sample   Kodali et al. 2017
-    zero_gp      zero-centred, at the points of wgan_gp                Thanh-Tung et al. 2019 (there without the ½)
+    zero_gp      zero-centred, at x̂ = εx + (1 − ε)x̃ likewise           Thanh-Tung et al. 2019 (there without the ½)
+    generator_penalty   of log D instead of D, at generated samples, and for G (see the function)
 
 D(x) is the first column of D's output (`losses.logit`). A D that judges packs of samples (layers.Pack) is penalised as
 any other: a norm and an ε for each sample. vₙ is ∇D(xₙ) where D(xₙ) depends on xₙ alone: with BatchNorm or
@@ -131,11 +132,12 @@ def around(x, rng=None):
 def generator_penalty(D, cache, y, lam):
     """λ·meanₙ‖∇ₓ log D(xₙ)‖² at x = G(z), as a penalty on the generator: its value and gradient with respect to x.
 
-    With l the logit, ∇ₓ log σ(l) = σ(−l)·∇ₓl and s = σ(−l):  φ = (λ/N) Σ sₙ²‖vₙ‖² depends on v and on l, so
+    With l the logit, ∇ₓ log σ(l) = σ(−l)·∇ₓl. Let s = σ(−l), s′ = −s(1 − s). The penalty φ depends on v and on l:
 
-        u = ∂φ/∂v = (2λ/N)·s²·v,        ∂φ/∂l = (2λ/N)·s·s′·‖v‖² = −(2λ/N)·s²(1 − s)·‖v‖²
+        φ = λ·mean(s²‖v‖²)              u = ∂φ/∂v = (2λ/N)·s²·v
+        dl = ∂φ/∂l = (2λ/N)·s·s′·‖v‖² = −(2λ/N)·s²(1 − s)·‖v‖²
 
-    and the gradient with respect to x is the dx of jvp_backward(∂φ/∂l, 1). Hand it to G.backward.
+    and the gradient with respect to x is the dx of jvp_backward(dl, 1). Hand it to G.backward.
 
     cache, y (N, …): of D.forward(x) -> value (0-d), dx (N, …). D's own gradients are not touched.
     A packed D has a logit for each m samples: then n counts the packs, and vₙ is the gradient in all of a pack.

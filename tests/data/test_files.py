@@ -63,7 +63,7 @@ members = st.tuples(st.sampled_from(["a.npy", "b.npy", "../a.npy", "/etc/a.npy",
 
 @given(st.one_of(st.binary(max_size=300), st.lists(members, max_size=4).map(_zip)))
 @example(_zip([("a.npy", _npy("[1, 2]\n"))]))       # a header that is no dictionary is rarely drawn
-@settings(max_examples=1500)
+@settings(max_examples=800)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_any_npz_is_a_value_or_the_clear_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.npz"

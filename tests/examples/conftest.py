@@ -51,17 +51,17 @@ def vector(grads):
 
 @pytest.fixture
 def check_player():
-    """check_player("D", G, D, x, z): pairs with R1 + R2 in D's parameters; "G": its loss in G's parameters and in z."""
+    """check_player("D", G, D, x, z): loss and penalty in D's parameters; "G": its loss in G's parameters and in z."""
 
-    def check(player, G, D, x, z):
-        loss, fake = losses.get("relativistic"), G.forward(z)[0]
+    def check(player, G, D, x, z, loss="relativistic", penalty="r1+r2"):
+        loss, fake = losses.get(loss), G.forward(z)[0]
 
         def d_objective(theta):
             D.theta = theta
             (real, real_cache), (y, cache), grads = D.forward(x), D.forward(fake), D.zero_grads()
             value, d_real, d_fake = loss.d_loss(real, y)
             players = (x, d_real, real_cache), (fake, d_fake, cache)
-            value += penalties.Penalty("r1+r2", 0.3).backward(D, *players, grads, None)
+            value += penalties.Penalty(penalty, 0.3).backward(D, *players, grads, np.random.default_rng(0))
             return value, vector(grads)
 
         def g_objective(theta, z):

@@ -12,10 +12,11 @@ def names(chapter):
 
 
 def test_the_pencil(names):
-    m, v, step = names["trace"]([4, -4, 4], 0.5, 0.75).T
+    m, v, step = names["trace"]([4, -4, 4], 0.5, 15 / 16).T
     np.testing.assert_allclose(m, [2, -1, 3 / 2], rtol=1e-12)
     np.testing.assert_allclose(m / [1 / 2, 3 / 4, 7 / 8], [4, -4 / 3, 12 / 7], rtol=1e-12)
-    np.testing.assert_allclose(v, [4, 7, 37 / 4], rtol=1e-12)
+    np.testing.assert_allclose(v, [1, 31 / 16, 721 / 256], rtol=1e-12)
+    assert m[0] / v[0]**0.5 == 2        # without the corrections the first step is twice as long
     np.testing.assert_allclose(step, [1, -1 / 3, 3 / 7], rtol=1e-6)
 
 

@@ -77,6 +77,53 @@ def test_a_shape_is_a_tuple():
     assert Scale((3,)).params["gamma"].shape == (3,)
 
 
+class Scale(Layer):
+    """y = a·x, for mistakes to be made in."""
+
+    def __init__(self):
+        super().__init__(a=(3,), b=(3,))
+
+    def forward(self, x, train=True, rng=None):
+        return self.param("a", x) * x, x
+
+    def backward(self, dy, x, grads=None):
+        grads["a"] += x * dy
+        return self.param("a", x) * dy
+
+
+def test_how_a_map_adds_into_grads():
+    x = x_of((4, 3))
+    with pytest.raises(ConfigError, match=r"backward of Scale\(\) to add an array of shape \(3,\) into grads\['a' or "
+                       r"'b'\], got \(4, ?3\); sum over the axes that .*products.sum_rows"):
+        gradcheck.check_layer(Scale(), x)
+
+    class Summed(Scale):
+        def backward(self, dy, x, grads=None):
+            grads["a"] += (x * dy).sum(0)
+            return self.param("a", x) * dy
+    with pytest.raises(ConfigError, match=r"backward of Summed\(\) to run without grads too, got 'NoneType' .* write "
+                       "if grads is not None: before"):
+        gradcheck.check_layer(Summed(), x)
+
+    class Other(Scale):
+        def backward(self, dy, x, grads=None):
+            return dy @ x
+    with pytest.raises(ValueError, match="matmul"):      # no mistake that has a line of its own
+        gradcheck.check_layer(Other(), x)
+
+
+@pytest.mark.parametrize("drawn, words", [
+    ({"alpha": np.ones(3)}, "'alpha' is no parameter; they are a, b"),
+    ([np.ones(3)], r"expected a mapping name -> array, got list; return \{name: array\}, of the parameters a, b"),
+    (None, "expected a mapping name -> array, got NoneType"),
+    ({"b": [1.0, 1.0, 1.0]}, r"expected 'b' as an array of shape \(3,\), got list"),
+    ({"a": np.ones((1, 3))}, r"expected 'a' as an array of shape \(3,\), got shape \(1, 3\)")])
+def test_what_draw_returns(drawn, words):
+    gated = type("Gated", (Scale,), {"draw": lambda self, rng: drawn})
+    with pytest.raises(ConfigError, match=f"^Gated.draw: {words}"):
+        gated()
+
+
 @pytest.mark.parametrize("map_, method", [
     ("forward", lambda self, x: (x, x)), ("backward", lambda self, dy, cache: dy),
     ("jvp", lambda self, tx: (tx, tx)), ("jvp_backward", lambda self, dy, dty, cache, tcache: (dy, dty))])

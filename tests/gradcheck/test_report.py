@@ -56,6 +56,21 @@ def test_the_direction_is_shown_where_it_counts():
     assert report.failures and all("\n  tx (" in failure.details() for failure in report.failures)
 
 
+def test_the_hint_on_first_order():
+    """It is for wrong numbers at both orders, not for what is float64 in float32."""
+    class Double(Tanh):
+        def d1(self, t, x, y):
+            return super().d1(t, x, y) * np.float64(1)
+
+    class Wrong(Tanh):
+        def d1(self, t, x, y):
+            return super().d1(t, x, y) + t * x
+    hint = "jvp_backward often calls backward"
+    for layer, given in ((Double(), False), (Wrong(), True)):
+        text = str(gradcheck.check_layer(layer, x_of((3, 4))))
+        assert "WRONG" in text and (hint in text) is given
+
+
 class Broken(Dense):
     """Wrong in all that it gives."""
 

@@ -13,7 +13,7 @@ from .helpers import CASES, IDS, x_of
 
 @pytest.mark.parametrize("layer, shape, train", CASES, ids=IDS)
 def test_no_alarm_over_seeds(layer, shape, train):
-    for seed in range(3):
+    for seed in range(2):
         report = gradcheck.check_layer(layer, x_of(shape, seed), rng=seed, train=train)
         assert report.raise_if_wrong().worst <= 1e-8 and report["adjoint"] <= 1e-12
 

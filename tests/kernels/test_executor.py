@@ -55,10 +55,10 @@ NETWORKS = {      # (layers, shape of a sample)
 }
 
 
-@pytest.fixture(params=["direct", "transforms"])
+@pytest.fixture(params=["direct", "frequencies"])
 def way(request, monkeypatch):
     """Each convolution as direct sums, and each by its transforms."""
-    monkeypatch.setattr(kernels, "MAX_MULTIPLICATIONS", np.inf if request.param == "transforms" else 0)
+    monkeypatch.setattr(kernels, "_mode", request.param)
 
 
 def _network(name):
@@ -262,7 +262,7 @@ RULES = {"plain": {}, "several": dict(k=2, m=2), "clipped": dict(clip=0.1),
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_step_sees_the_weights_as_they_are(name, rules, monkeypatch):
     """However an optimiser moves them."""
-    monkeypatch.setattr(kernels, "MAX_MULTIPLICATIONS", np.inf)
+    monkeypatch.setattr(kernels, "_mode", "frequencies")
     ours = _play(OPTIMISERS[name], **RULES[rules])
     with _reference():
         theirs = _play(OPTIMISERS[name], **RULES[rules])
@@ -271,7 +271,7 @@ def test_a_step_sees_the_weights_as_they_are(name, rules, monkeypatch):
 
 def test_transforms_of_weights_are_reused_until_the_weights_move(monkeypatch):
     made, inner = [], transforms._kernel_into
-    monkeypatch.setattr(kernels, "MAX_MULTIPLICATIONS", np.inf)
+    monkeypatch.setattr(kernels, "_mode", "frequencies")
     monkeypatch.setattr(transforms, "_kernel_into", lambda *args: made.append(args[1].shape) or inner(*args))
     G, D = models.dcgan(rng=0, width=0.06, image=(8, 8, 1))
     convolutions = [sum(isinstance(layer, (Conv2D, ConvTranspose2D)) for layer in net.layers) for net in (G, D)]
@@ -290,7 +290,7 @@ def test_transforms_of_weights_are_reused_until_the_weights_move(monkeypatch):
     lambda net: net.params["0.W"].__imul__(2), lambda net: net.theta.__imul__(2),
     lambda net: setattr(net, "theta", 2 * net.theta)], ids=["params", "theta", "assignment"])
 def test_whoever_asks_for_the_parameters_may_move_them_at_once(move, rng, monkeypatch):
-    monkeypatch.setattr(kernels, "MAX_MULTIPLICATIONS", np.inf)
+    monkeypatch.setattr(kernels, "_mode", "frequencies")
     net, (x,) = Sequential([Conv2D(2, 3, 3, bias=False)], rng=0), _draw(rng, (3, 5, 5, 2))
     with executors(net) as (running,):
         before = running.forward(x)[0]
@@ -310,7 +310,7 @@ class Rescaled(Conv2D):
 
 
 def test_transforms_of_other_arrays_are_not_kept(rng, monkeypatch):
-    monkeypatch.setattr(kernels, "MAX_MULTIPLICATIONS", np.inf)
+    monkeypatch.setattr(kernels, "_mode", "frequencies")
     net, (x,) = Sequential([Rescaled(2, 3, 3, bias=False)], rng=0), _draw(rng, (3, 5, 5, 2))
     with executors(net) as (running,):
         first = running.forward(x)[0]
@@ -428,4 +428,4 @@ def test_a_wrong_kind_of_kernels_is_one_line(command, tmp_path):
     command = [str(tmp_path / "out") if word == "OUT" else word for word in command]
     done = _run(Path(tinygan.__file__).parent.parent, "-m", "tinygan", *command, TINYGAN_KERNELS="quick")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and not (tmp_path / "out").exists()
-    assert "unknown kind of kernels 'quick'; choose one of: fast, direct, reference" in done.stderr
+    assert "unknown kind of kernels 'quick'; choose one of: fast, direct, frequencies, reference" in done.stderr

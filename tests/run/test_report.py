@@ -55,7 +55,7 @@ def test_the_page_holds_everything_and_needs_nothing(runs, few_digits):
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert not page.elsewhere and "http" not in text
-    assert [kind for kind, _ in page.images] == ["png", "gif", "png", "png", "png"]
+    assert [kind for kind, _ in page.images] == ["png", "gif", "png", "png", "png", "png"]
     assert page.images[0][1] == (runs / "digits/samples.png").read_bytes()
     words = " ".join(page.words)
     for word in ("frechet", "reference", "Nearest training images", "Dense(784, 26)", "‖∂loss/∂θ‖", "--penalty r1",
@@ -99,6 +99,25 @@ def test_gradients_are_those_of_a_step_and_change_nothing(runs):
     assert [row[0] for row in rows] == ["D", "D", "G", "G", "G"] and all(g > 0 and t > 0 for *_, g, t in rows)
     np.testing.assert_array_equal(gan.G.theta, before[0])
     np.testing.assert_array_equal(gan.D.theta, before[1])
+
+
+def test_records_are_those_of_a_step_of_g(runs):
+    """Its chain from z to the logit and back; the game stays as it is. Here of a conditional game on packs, too."""
+    from tinygan import GAN, models
+    x, labels = data.load("mnist5k")
+    for gan in (results.load(runs / "digits", seed=0), GAN(*models.mlp(rng=0, width=0.1, classes=10), rng=1),
+                GAN(*models.mlp(rng=0, width=0.1, pack=2), rng=1, noise_std=0.1)):
+        before = gan.G.theta.copy(), gan.D.theta.copy()
+        records = report.inside(gan, 20, x, labels if gan.classes else None)
+        names = [record.name for record in records]
+        middle = names.index("D: input")
+        assert names[0] == "G: input" and len(records) == 2 + len(gan.G.layers) + len(gan.D.layers)
+        of_g, of_d = records[middle - 1], records[middle]
+        assert of_g.output.shape == of_g.gradient.shape == (20, 28, 28, 1)
+        np.testing.assert_array_equal(of_g.gradient, of_d.gradient[..., :1])
+        assert records[-1].output.shape[-1] == 1 and all(record.norms[1] > 0 for record in records)
+        np.testing.assert_array_equal(gan.G.theta, before[0])
+        np.testing.assert_array_equal(gan.D.theta, before[1])
 
 
 def test_points_have_a_page_too(runs, capsys):

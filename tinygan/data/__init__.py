@@ -14,13 +14,13 @@ from ..errors import ConfigError, choose
 from . import sets
 from .batches import Batches, Stream
 from .digits import mnist5k
-from .folders import load_array, load_pictures
+from .folders import load_array, load_picture, load_pictures
 from .idx import load_folder
 from .images import check, scale
 from .mixtures import Mixture, grid, ring
 
-__all__ = ["Batches", "Mixture", "Stream", "check", "grid", "load", "located", "ring", "scale", "stream",
-           "streams"]
+__all__ = ["Batches", "Mixture", "Stream", "check", "grid", "load", "load_picture", "located", "ring", "scale",
+           "stream", "streams"]
 
 HELP = ("mnist5k (bundled), mnist, fashion-mnist, kmnist, images:FOLDER of PNG or JPEG,\n"
         "idx:FOLDER, a .npy or .npz file, ring, grid")

@@ -40,6 +40,11 @@ def load_pictures(folder, size=(28, 28), mode="grey"):
     return scale(pixels), labels
 
 
+def load_picture(path, mode="grey"):
+    """One PNG or JPEG picture, not resized: (H, W, C) float32 in [−1, 1]. mode, errors: as of `load_pictures`."""
+    return scale(_read(path, None, mode)[None])[0]
+
+
 def _pictures(folder):
     return sorted(path for path in folder.iterdir()
                   if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file())
@@ -55,6 +60,8 @@ def _read(path, size, mode):
                 picture = picture.convert("RGBA")
                 picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
             picture = picture.convert("L" if mode == "grey" else "RGB")
+            if size is None:        # as it is
+                return np.asarray(picture).reshape(picture.height, picture.width, -1)
             side = min(picture.size)
             left, top = (picture.width - side) // 2, (picture.height - side) // 2
             square = picture.crop((left, top, left + side, top + side))

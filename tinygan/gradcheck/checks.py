@@ -2,15 +2,15 @@
 
 Everything runs in float64 (`differences` says how derivatives are taken, `compare` which tolerances hold). Parameters
 are checked about a tenth away from where they are. Between forward and the other maps another batch passes through
-the layer, as in a game: what a layer kept of the pass on itself is that of the wrong one. grads is not 0 before a map
-adds to it. In float32 every map must give float32.
+the layer, as in a game, and another tangent between jvp and jvp_backward: what a layer kept of the pass on itself is
+that of the wrong one. grads is not 0 before a map adds to it. In float32 every map must give float32.
 
 Give x of order 1 (steps are absolute), and not on a kink: at 0, ReLU has no derivative to compare with.
 
 Source: the scheme is folklore; compare chainer.gradient_check and jax.test_util.check_grads.
 """
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np   # generators, and float32 as a dtype to compare with
 
@@ -37,16 +37,18 @@ def _start(layer, x, rng, train):
 
 def _unchanged(report, point, maps):
     """No map changes what it is given."""
-    for name, array in [*point.args.items(), ("dy", point.dy), ("dty", point.dty)]:
-        report.add("unchanged", array, point.before[name], 0.0, {}, words=(f"{name} is", "it was"),
+    before = {**point.before, "x": point.pass_x[1]}
+    for name, array in {**point.args, "x": point.pass_x[0], "dy": point.dy, "dty": point.dty}.items():
+        report.add("unchanged", array, before[name], 0.0, {}, words=(f"{name} is", "it was"),
                    cause=f"{maps} wrote into {name}; compute a new array instead (no {name} *= ..., no out={name})")
 
 
-def _backward(point, between=True, times=1.0):
-    """The map's dx, what it did to grads, and the cache."""
+def _backward(point, between=True, times=1.0, within=nullcontext()):
+    """The map's dx, what it did to grads, and the cache. within: a context in which the map is called."""
     _, cache = point.passed(between)
     grads = point.grads(times)
-    dx = point.layer.backward(point.dy, cache, grads)
+    with within:
+        dx = point.backward(cache, grads)
     return {"x": dx, **{name: grads[name] - times * point.filled[name] for name in grads}}, grads, cache
 
 
@@ -61,8 +63,8 @@ def check_backward(layer, x, rng=0, train=True, directions=3, limit=64):
     point, report = _start(layer, x, rng, train)
     found, grads, cache = _backward(point)
     again = point.grads()
-    point.layer.backward(point.dy, cache, again)     # a cache serves as often as one likes
-    silent = point.layer.backward(point.dy, cache)   # without grads: the same dx
+    point.backward(cache, again)        # a cache serves as often as one likes
+    silent = point.backward(cache)      # without grads: the same dx
     for name, by_hand in found.items():
         Gradient(point, report, f"d{name}", name, by_hand, point.outputs, point.dy.reshape(-1),
                  lambda name=name, **how: _backward(point, **how)[0][name]).check(directions, limit)
@@ -128,7 +130,7 @@ def check_adjoint(layer, x, rng=0, train=True):
 
     def maps():
         _, cache = point.passed()
-        return point.jvp(cache)[0], point.layer.backward(point.dy, cache)
+        return point.jvp(cache)[0], point.backward(cache)
 
     def sides(ty, dx):
         return np.array([float((point.dy * ty).sum()), float((dx * point.args["tx"]).sum())])
@@ -147,12 +149,16 @@ def check_adjoint(layer, x, rng=0, train=True):
     return report
 
 
-def _second(point, between=True, times=1.0):
-    """The map's dx and dtx, what it did to grads, and the caches."""
+def _second(point, between=True, times=1.0, within=nullcontext(), another=True):
+    """The map's dx and dtx, what it did to grads, and the caches. another: tangent, between the maps, as in passed."""
     _, cache = point.passed(between)
     _, tcache = point.jvp(cache)
+    if another:
+        tx = point.args["tx"]
+        point.layer.jvp(0.75 * tx.reshape(-1)[::-1].reshape(tx.shape), cache)
     grads = point.grads(times)
-    dx, dtx = point.jvp_backward(cache, tcache, grads)
+    with within:
+        dx, dtx = point.jvp_backward(cache, tcache, grads)
     added = {name: grads[name] - times * point.filled[name] for name in grads}
     return {"x": dx, "tx": dtx, **added}, cache, tcache
 
@@ -166,7 +172,9 @@ def check_second_order(layer, x, rng=0, train=True, directions=3, limit=64):
         _silent(report, f"second d{name}", silent, found[name])
     for name, by_hand in found.items():
         Gradient(point, report, f"second d{name}", name, by_hand, point.both_outputs, weights,
-                 lambda name=name, **how: _second(point, **how)[0][name]).check(directions, limit)
+                 lambda name=name, **how: _second(point, **how)[0][name],
+                 lambda name=name: _backward(point)[0].get(name),
+                 found[{"x": "tx", "tx": "x"}.get(name, name)]).check(directions, limit)
     _unchanged(report, point, "forward, jvp or jvp_backward")
     return report
 
@@ -228,11 +236,12 @@ def assert_layer(layer, x, rng=0, train=True, directions=3, limit=64):
     return check_layer(layer, x, rng=rng, train=train, directions=directions, limit=limit).raise_if_wrong()
 
 
-def check_loss(loss, *arrays, name=None, limit=64, directions=3, rng=0):
+def check_loss(loss, *arrays, name=None, names=(), limit=64, directions=3, rng=0):
     """A loss: function of arrays -> (scalar, gradient with respect to each array, in order).
 
     E.g. check_loss(losses.get("hinge").d_loss, real_logits, fake_logits), or
-    check_loss(lambda p: losses.bce(p, 1.0), p). Returns a Report with "d0", "d1", … one per array.
+    check_loss(lambda p: losses.bce(p, 1.0), p). Returns a Report with "d0", "d1", … one per array; with the names
+    ("real", "fake") of the arrays, "dreal" and "dfake".
     """
     report = Report(name or getattr(loss, "__qualname__", repr(loss)))
     found = loss(*(array.astype("float64") for array in arrays))
@@ -244,8 +253,10 @@ def check_loss(loss, *arrays, name=None, limit=64, directions=3, rng=0):
         point = Point(function, function.arrays[k], generator(rng), True)
         point.dy = point.xp.ones_like(point.dy)
         by_hand = loss(*function.arrays)[1 + k]
-        Gradient(point, report, f"d{k}", "x", by_hand, point.outputs, point.dy.reshape(-1)).check(directions, limit)
-        x, before = point.args["x"], point.before["x"]
+        quantity = f"d{names[k] if names else k}"
+        Gradient(point, report, quantity, "x", by_hand, point.outputs, point.dy.reshape(-1)).check(directions, limit)
+        point.forward()
+        x, before = point.given, point.before["x"]
         if (x != before).any():
             report.add("unchanged", x, before, 0.0, {}, words=("an argument is", "it was"),
                        cause="the loss wrote into its argument; compute into a new array instead (no out=...)")

@@ -28,6 +28,7 @@ at every h and is drawn anew. If a direction fails, single elements are searched
 import numpy as np   # host arrays: a report's numbers
 
 from .. import backend
+from ..layers import Affine
 from . import diagnosis
 from .differences import UNIT, difference, kinks, rounding
 from .point import SEARCH
@@ -83,13 +84,16 @@ def judge(report, quantity, a, n, flat, gaps, inputs, rounding_of, kink_at, kink
 class Gradient:
     """The gradient of ⟨weights, f()⟩ with respect to args[name] of a point, by hand and by differences.
 
-    again: a function (between, times) that calls the map once more and returns this gradient: without another batch
-    in between, or with grads that held `times` as much before. None: there is no such call (a loss).
+    again: a function (between, times, within) that calls the map once more and returns this gradient: without another
+    batch in between, with grads that held `times` as much before, or in a context. None: for a loss.
+    first: of jvp_backward, a function that returns what backward gives for this gradient, or None; beside: of its dx
+    the dtx, of its dtx the dx.
     """
 
-    def __init__(self, point, report, quantity, name, by_hand, f, weights, again=None):
+    def __init__(self, point, report, quantity, name, by_hand, f, weights, again=None, first=lambda: None, beside=None):
         self.point, self.report, self.quantity, self.name = point, report, quantity, name
-        self.by_hand, self.f, self.weights, self.again = by_hand, f, weights, again
+        self.by_hand, self.f, self.weights = by_hand, f, weights
+        self.again, self.first, self.beside = again, first, beside
         self.inputs = point.inputs[2 if quantity.startswith("second") else 1]
 
     def check(self, directions, limit):
@@ -181,20 +185,94 @@ class Gradient:
 
     def cause(self, n, flat):
         """Why single elements are wrong: first by further calls, then by patterns in the numbers."""
-        here = lambda array: backend.asnumpy(array).reshape(-1)[flat]
+        here, point = lambda array: backend.asnumpy(array).reshape(-1)[flat], self.point
         if diagnosis.close(here(self.by_hand), n):      # off by so little that the causes cannot be told apart
             return ""
         second = self.quantity.startswith("second")
         map_, key = "jvp_backward" if second else "backward", f'grads["{self.name}"]'
-        known = self.name in self.point.filled
+        known = self.name in point.filled
         if self.again:
             with np.errstate(all="ignore"):
                 lost = here(self.again(times=2.0)) - here(self.by_hand)     # a right rule, or a wrong sum, gives 0
-                if known and diagnosis.close(-lost, here(self.point.filled[self.name])):
+                if known and diagnosis.close(-lost, here(point.filled[self.name])):
                     return f"{key} = ... instead of {key} += ...: what it held before {map_} is lost"
                 if diagnosis.close(here(self.again(between=False)), n):
                     return (f"right only while no other batch passes between forward and {map_}: something is kept on "
                             f"the layer instead of in the cache")
+                if second and diagnosis.close(here(self.again(another=False)), n):
+                    return ("right only while no other jvp runs between jvp and jvp_backward: something is kept on the "
+                            "layer instead of in the tcache")
+                if diagnosis.apart(here(self.again()), here(self.by_hand)):
+                    return (f"{map_} gives something else when it is called again: it draws random numbers, or changes "
+                            f"the layer; what forward has drawn belongs into the cache")
+        text = self.exchanged(lambda array: diagnosis.close(here(array), n)) if second else ""
+        if text:
+            return text
         if known and not self.a.any() and n.any():
             return f"nothing was added; write {key} += ... (grads = ... gives the name grads to another object)"
-        return diagnosis.of(self.a, n, flat, self.point.counts())
+        text = diagnosis.of(self.a, n, flat, point.counts())
+        if text or not self.again or not np.isfinite(self.a).all():
+            return text
+        text = (self.turned(map_, lambda array: diagnosis.close(here(array), n)) or self.first_only(map_)
+                or self.alone(int(flat[abs(here(self.a) - n).argmax()])))
+        if text or flat.size < self.a.size or second and self.name in ("x", "tx"):
+            return text
+        values = [backend.asnumpy(args[self.name]) for args in (point.args, point.origin) if self.name in args]
+        return diagnosis.missing(self.a, n[flat.argsort()].reshape(self.a.shape), self.name, *values)
+
+    def exchanged(self, right):
+        """jvp_backward is right but for ⟨dy, y⟩, or with two of its arguments or results in each other's place."""
+        first, found = self.first(), []
+        if first is not None and first.any() and right(self.a + backend.asnumpy(first)):
+            gives = "adds into grads" if self.name in self.point.filled else "returns"
+            also = " with grads" * (self.name in self.point.filled)
+            return (f"the gradient of ⟨dy, y⟩ in {self.name} is missing: jvp_backward {gives} only that of ⟨dty, ty⟩; "
+                    f"let it call backward{also}")
+        if self.name in ("x", "tx") and getattr(self.beside, "shape", None) == self.a.shape and right(self.beside):
+            found.append("dx and dtx are returned in the wrong order; end jvp_backward with: return dx, dtx")
+        if right(self.again(within=self.point.exchanged())):
+            found.append("jvp_backward would be right if dy and dty were exchanged there")
+        return "; or ".join(found)
+
+    def turned(self, map_, right):
+        """The map is right with a parameter in another order of its elements."""
+        point = self.point
+        if hasattr(point.layer, "layers"):      # of a network there would be too many
+            return ""
+        inherited = isinstance(point.layer, Affine) and type(point.layer).backward is Affine.backward
+        who = f"adjoint (which {map_} calls)" if inherited and self.name in ("x", "tx") else map_
+        for name in point.filled:
+            for turn, words in diagnosis.turns(point.args[name].ndim):
+                W = point.args[name].copy()
+                if turn(W).shape == W.shape and right(self.again(within=point.replaced(name, turn(W)))):
+                    return f"{who} reads {name} {words} where it should not, or the other way round"
+        return ""
+
+    def first_only(self, map_):
+        """jvp_backward gives what backward gives, which is right for y alone."""
+        point, first = self.point, self.first()
+        if first is None or diagnosis.apart(backend.asnumpy(first), self.a):
+            return ""
+        r = point.normal(self.a.shape)
+        n = difference(point.move(self.name, r, point.outputs), lambda y: (point.dy.reshape(-1) * y).sum()).value
+        if abs(float((first * r).sum()) - float(n)) > diagnosis.CLOSE * abs(float(n)):
+            return ""
+        gives, of = ("returns", " (of an activation: f″(x)·tx·dty)") if self.name == "x" else ("adds", "")
+        return f"the gradient of ⟨dty, ty⟩ in {self.name} is missing{of}; {map_} {gives} what backward {gives}"
+
+    def alone(self, place):
+        """backward takes each element of dy to one of dx, but an element of x moves several of y."""
+        point = self.point
+        if self.quantity != "dx" or point.y.shape != self.a.shape:
+            return ""
+        signs = point.xp.where(point.normal(self.a.shape) > 0, 1.0, -1.0)
+        with point.scaled_dy(signs):
+            if diagnosis.apart(backend.asnumpy(self.again() * signs), self.a):
+                return ""
+        moved = abs(backend.asnumpy(difference(point.move("x", point.unit("x", place), point.outputs)).value))
+        largest, moved[place] = moved.max(), 0.0
+        if moved.max() <= diagnosis.CLOSE * largest:
+            return ""
+        index = lambda k: f"[{', '.join(map(str, np.unravel_index(int(k), self.a.shape)))}]"
+        return (f"backward makes each element of dx from the same element of dy alone, but x{index(place)} also acts "
+                f"on y{index(moved.argmax())}: the path through a sum, a mean or a norm is missing")

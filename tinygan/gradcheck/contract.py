@@ -1,6 +1,7 @@
 """Mistakes that precede any number: what a layer must define, accept and call before its maps can be checked."""
 
 import inspect
+import re
 
 from ..errors import ConfigError
 from ..layers.base import Layer
@@ -39,6 +40,21 @@ def _accepts(method, args, kwargs):
     except ValueError:      # a built-in: it has no signature to read
         pass
     return True
+
+
+def check_adding(layer, map_, grads, error):
+    """Raise ConfigError if an error inside a map comes of how it adds into grads."""
+    text = str(error)
+    if grads is None and "NoneType" in text:
+        raise ConfigError(f"expected {map_} of {layer!r} to run without grads too, got {text}; write "
+                          f"if grads is not None: before each grads[...] += ...") from error
+    shapes = re.match(r"non-broadcastable output operand with shape (\(.*?\)) doesn't match the broadcast shape (.*)",
+                      text)
+    names = [name for name, array in (grads or {}).items() if shapes and str(array.shape) == shapes[1]]
+    if names:
+        raise ConfigError(f"expected {map_} of {layer!r} to add an array of shape {shapes[1]} into grads"
+                          f"[{' or '.join(map(repr, names))}], got {shapes[2]}; sum over the axes that the parameter "
+                          f"does not have (all but the last: tinygan.ops.products.sum_rows)") from error
 
 
 def warnings(layer):

@@ -1,6 +1,7 @@
 """A layer at one x: what the checks differentiate, and what they call."""
 
 import copy
+from contextlib import contextmanager
 
 import numpy as np   # random numbers, drawn on the host
 
@@ -8,6 +9,7 @@ from .. import backend
 from ..backend import array_module
 from ..errors import ConfigError
 from ..layers.base import Layer
+from . import contract
 from .differences import kinks
 from .report import FLOOR
 
@@ -28,8 +30,10 @@ class Point:
         x = x.astype("float64", order="C")      # so that reshape gives views
         self.args = {"x": x, "tx": self.normal(x.shape)}
         self.args.update(getattr(self.layer, "params", {}))
+        self.origin = {}        # parameters as they were before they are moved
         for name in getattr(self.layer, "params", {}):
             array = self.args[name]
+            self.origin[name] = array.copy()
             array += 0.1 * self.xp.where(array == 0, 1.0, array) * self.normal(array.shape)
         self.before = {name: array.copy() for name, array in self.args.items()}     # forward may change them already
         y, again = self.forward()[0], self.forward()[0]
@@ -53,26 +57,39 @@ class Point:
 
     def forward(self):
         """The same masks at every call: a generator with the same seed."""
+        self.given = self.args["x"].copy()      # a map that writes into it shows, and does not move the point
         return self._pair("forward", "y, cache",
-                          self.layer.forward(self.args["x"], train=self.train, rng=np.random.default_rng(self.seed)))
+                          self.layer.forward(self.given, train=self.train, rng=np.random.default_rng(self.seed)))
 
     def passed(self, between=True):
         """forward, and then another batch through the same layer, as in a game: a cache is that of its own pass."""
-        result = self.forward()
+        result, x = self.forward(), self.args["x"]
+        self.pass_x = self.given, x.copy()      # forward is called again for differences
         if between:
-            x = self.args["x"]
             other = 0.75 * x + 0.25 * x.reshape(-1)[::-1].reshape(x.shape)      # no number beyond those of x
             self.layer.forward(other, train=self.train, rng=np.random.default_rng(self.seed))
         return result
+
+    def backward(self, cache, grads=None):
+        """dx for dy."""
+        return self._adding("backward", grads, self.layer.backward, self.dy, cache)
 
     def jvp(self, cache):
         """ty, tcache for tx."""
         return self._pair("jvp", "ty, tcache", self.layer.jvp(self.args["tx"], cache))
 
-    def jvp_backward(self, cache, tcache, *grads):
+    def jvp_backward(self, cache, tcache, grads=None):
         """dx, dtx for dy and dty."""
-        return self._pair("jvp_backward", "dx, dtx",
-                          self.layer.jvp_backward(self.dy, self.dty, cache, tcache, *grads))
+        return self._pair("jvp_backward", "dx, dtx", self._adding(
+            "jvp_backward", grads, self.layer.jvp_backward, self.dy, self.dty, cache, tcache))
+
+    def _adding(self, map_, grads, method, *args):
+        """A call of a map that adds into grads, or that is to leave grads alone, where it is None."""
+        try:
+            return method(*args) if grads is None else method(*args, grads)
+        except (TypeError, ValueError) as error:
+            contract.check_adding(self.layer, map_, grads, error)
+            raise
 
     def _pair(self, map_, names, result):
         if not (isinstance(result, tuple) and len(result) == 2):
@@ -110,6 +127,34 @@ class Point:
             finally:
                 array[...] = origin
         return moved
+
+    @contextmanager
+    def scaled_dy(self, factors):
+        """dy is another one meanwhile."""
+        origin, self.dy = self.dy, self.dy * factors
+        try:
+            yield
+        finally:
+            self.dy = origin
+
+    @contextmanager
+    def exchanged(self):
+        """dy and dty in each other's place meanwhile."""
+        self.dy, self.dty = self.dty, self.dy
+        try:
+            yield
+        finally:
+            self.dy, self.dty = self.dty, self.dy
+
+    @contextmanager
+    def replaced(self, name, value):
+        """args[name] has another value meanwhile."""
+        array, origin = self.args[name], self.args[name].copy()
+        array[...] = value
+        try:
+            yield
+        finally:
+            array[...] = origin
 
     def spread(self, function):
         """The rounding error of numbers that maps by hand compute and that would be 0 without it.

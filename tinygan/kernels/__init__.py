@@ -6,13 +6,14 @@ This file registers them in `ops.registry`. Which function computes an op depend
     CuPy, float32       those in cuda.py: CUDA kernels, and cuBLAS through a handle that can be captured
     anything else       the formula in `ops/`; so gradients, checked in float64, are checked on the formulas
 
-On both, a convolution where it is much cheaper goes by transforms.py: products at each frequency, relative error about
-1e-6. Each function is tested equal to its formula. On CuPy denormals of float32, below 1.2e-38, become 0 (cuda.py).
+On both, a convolution goes by transforms.py, products at each frequency, where cost.py expects that to be faster
+(relative error about 1e-6). Each function is tested equal to its formula. On CuPy denormals of float32, below 1.2e-38,
+become 0 (cuda.py).
 
 `use("reference")`, or the environment variable TINYGAN_KERNELS=reference, leaves only the formulas, and networks run
-themselves; "direct" has each convolution summed directly. `tf32(True)`, or TINYGAN_TF32=1, lets a GPU's products round
-their factors to TF32; off unless asked for (a run does as its own option says). TF32 affects direct sums least, so then
-transforms.py is left out.
+themselves; "direct" has each convolution summed directly, "frequencies" each of a small map by transforms.py.
+`tf32(True)`, or TINYGAN_TF32=1, lets a GPU's products round their factors to TF32; off unless asked for (a run does as
+its own option says). TF32 affects direct sums least, so then transforms.py is left out.
 """
 
 import os
@@ -23,24 +24,20 @@ import numpy as np
 from ..backend import array_module
 from ..errors import choose
 from ..ops import registry
-from . import cpu, cuda, transforms
+from . import cost, cpu, cuda, transforms
 from .cuda import tf32
 from .executor import executors
 from .threads import own_threads
 
-__all__ = ["tf32", "use"]
+__all__ = ["tf32", "use", "way"]
 
-# The multiplications that transforms.py may need at most, as a share of those of direct sums: its copies and small
-# products cost something too. Measured on CPUs, not yet on a GPU.
-MAX_MULTIPLICATIONS = 0.7
-
-_MODES = {mode: mode for mode in ("fast", "direct", "reference")}
+_MODES = {mode: mode for mode in ("fast", "direct", "frequencies", "reference")}
 _mode = None        # read from the environment at first use, where an error can be reported
 tf32(os.environ.get("TINYGAN_TF32", "0") == "1")
 
 
 def mode():
-    """The present mode: "fast", "direct" or "reference"."""
+    """The present mode: "fast", "direct", "frequencies" or "reference"."""
     global _mode
     if _mode is None:
         _mode = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)
@@ -48,7 +45,7 @@ def mode():
 
 
 def use(name):
-    """Choose "fast" (the default), "direct" or "reference" for all that follows; returns the mode before."""
+    """Choose "fast" (the default) or another mode for all that follows; returns the mode before."""
     global _mode
     before, _mode = mode(), choose("kind of kernels", name, _MODES)
     return before
@@ -93,20 +90,32 @@ def _in_own_threads(function):
     return run
 
 
-def _register_convolution(name, arguments):
+def way(rule, x, shape, g):
+    """How ops.conv computes a rule on x (N, …) with W of this shape: "direct", "frequencies", or None: the formula."""
+    where = served(x)
+    if where is None or mode() == "direct" or where == "cuda" and cuda.rounds():
+        return where and "direct"
+    if mode() == "frequencies":
+        faster = cost.multiplications(len(x), shape, g) < np.inf
+    elif where == "cpu":
+        faster = cost.by_frequencies(rule, len(x), shape, g)
+    else:
+        faster = cost.multiplications(len(x), shape, g) < cost.SHARE
+    return "frequencies" if faster else "direct"
+
+
+def _register_convolution(rule, arguments):
     """arguments: the function of the op's arguments -> (an array x or dy, W's shape, g)."""
-    functions = {"cpu": [_in_own_threads(getattr(module, name)) for module in (cpu, transforms)],
-                 "cuda": [getattr(module, name) for module in (cuda, transforms)]}
+    modules = {"cpu": {"direct": cpu, "frequencies": transforms}, "cuda": {"direct": cuda, "frequencies": transforms}}
+    functions = {where: {name: getattr(module, rule) for name, module in ways.items()}
+                 for where, ways in modules.items()}
+    functions["cpu"] = {name: _in_own_threads(function) for name, function in functions["cpu"].items()}
 
     def choose_way(*args):
         x, shape, g = arguments(*args)
-        where = served(x)
-        if where is None:
-            return None
-        by_transforms = (mode() == "fast" and not (where == "cuda" and cuda.rounds())
-                         and transforms.cost(len(x), shape, g) < MAX_MULTIPLICATIONS)
-        return functions[where][by_transforms]
-    registry.register(f"conv.{name}", choose_way)
+        chosen = way(rule, x, shape, g)
+        return chosen and functions[served(x)][chosen]
+    registry.register(f"conv.{rule}", choose_way)
 
 
 _register_convolution("conv", lambda x, W, g: (x, W.shape, g))

@@ -7,13 +7,14 @@ from math import prod
 
 import numpy as np
 
-from ..ops import conv as reference
 from ..ops.random import scramble, threshold
-from ..ops.windows import pad, windows
+from ..ops.windows import crop, pad, windows
 from .threads import BLOCK, blocks, parallel, splits
 from .workspace import scratch
 
 SMALL = 1 << 20     # multiplications below which a product is not worth a second thread
+FEW = 4             # channels below which an image is stored as planes: their rows are longer than pixels
+ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
 
 
 # Products.
@@ -33,43 +34,113 @@ def matmul(a, b):
     return y
 
 
-# Convolutions of few channels: as the reference, on a share of the samples in each thread.
+# Convolutions by direct sums: products of blocks of windows that are in a core's cache.
 
 def conv(x, W, g):
     """y = ∂T/∂dy; see ops/conv.py."""
     y, W = np.empty((len(x), *g.out, W.shape[-1]), x.dtype), W.reshape(-1, W.shape[-1])
-    parallel(lambda part: np.matmul(_windows(x[part], g), W, out=y[part].reshape(-1, W.shape[1])), len(x))
-    return y
-
-
-def conv_input(dy, W, g):
-    """dx = ∂T/∂x; see ops/conv.py."""
-    dx = np.empty((len(dy), *g.size, W.shape[2]), dy.dtype)
 
     def task(part):
-        dx[part] = reference.conv_input.formula(dy[part], W, g)
-    parallel(task, len(dy))
-    return dx
+        for block, X in _windows(x[part], g):
+            np.matmul(X, W, out=y[part][block].reshape(-1, W.shape[1]))
+    parallel(task, len(x))
+    return y
 
 
 def conv_weight(x, dy, g):
     """dW = ∂T/∂W; see ops/conv.py."""
     c, o = x.shape[-1], dy.shape[-1]
-    term = lambda part: _windows(x[part], g).T @ dy[part].reshape(-1, o)
+
+    def term(part):
+        dW, more = np.zeros((2, prod(g.kernel) * c, o), x.dtype)
+        for block, X in _windows(x[part], g):
+            dW += np.matmul(X.T, dy[part][block].reshape(-1, o), out=more)
+        return dW
     return _sum(term, len(x)).reshape(*g.kernel, c, o)
 
 
 def _windows(x, g):
-    """The windows of x as the rows of a matrix (N·OH·OW, kh·kw·C); gathered, which a copy of the view is not."""
-    x = pad(x, g.pads)
-    return x.reshape(len(x), -1, x.shape[-1]).take(_pixels(g), axis=1).reshape(-1, prod(g.kernel) * x.shape[-1])
+    """Blocks of the windows of x: (samples, rows of windows) as slices, and the windows as the rows of a matrix."""
+    if 1 < x.shape[-1] < FEW:       # one channel is as fast either way
+        yield from _windows_of_planes(x, g)
+        return
+    pixels, k, c = _pixels(g), prod(g.kernel), x.shape[-1]
+    rows = max(1, max(BLOCK // (k * c), ROWS) // g.out[1])
+    samples, rows = max(1, rows // g.out[0]), min(rows, g.out[0])
+    for i in range(0, len(x), samples):
+        padded = pad(x[i:i + samples], g.pads)
+        padded = padded.reshape(len(padded), -1, c)
+        for j in range(0, g.out[0], rows):
+            index = pixels[j:j + rows].reshape(-1)
+            out = scratch("windows", (len(padded), len(index), c))
+            padded.take(index, axis=1, out=out, mode="clip")    # without "clip" it writes into a copy of `out`
+            yield (slice(i, i + samples), slice(j, j + rows)), out.reshape(-1, k * c)
 
 
 @lru_cache(maxsize=64)
 def _pixels(g):
-    """The indices of the pixels in the windows of a padded sample."""
+    """The indices of the pixels in the windows of a padded sample: (rows of windows, …)."""
     size = [n + sum(p) for n, p in zip(g.size, g.pads)]
-    return windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=((0, 0), (0, 0)))).reshape(-1)
+    index = np.arange(prod(size)).reshape(1, *size, 1)
+    return np.ascontiguousarray(windows(index, g._replace(pads=((0, 0), (0, 0))))[0])
+
+
+def _windows_of_planes(x, g):
+    """The same for few channels, a plane for each: what a tap reads of a plane are rows of one of its phases."""
+    (s, t), (h, w), c, n = g.stride, _phase_size(g), x.shape[-1], max(1, BLOCK // (prod(g.out) * prod(g.kernel)))
+    for i in range(0, len(x), n):
+        n = min(n, len(x) - i)
+        planes, phases = scratch("planes", (c, n, h * s, w * t)), scratch("phases", (s, t, c, n, h, w))
+        planes[...] = 0
+        crop(planes.transpose(1, 2, 3, 0), g.pads, g.size)[...] = x[i:i + n]
+        phases[...] = planes.reshape(c, n, h, s, w, t).transpose(3, 5, 0, 1, 2, 4)
+        out = scratch("windows", (*g.kernel, c, n, *g.out))
+        for u, v in np.ndindex(g.kernel):
+            out[u, v] = _at(phases, u, v, g)
+        yield (slice(i, i + n), slice(None)), out.reshape(prod(g.kernel) * c, -1).T
+
+
+def _phase_size(g):
+    """(h, w) of the phases of padded pixels: phase (a, b) has the pixels (s·i + a, t·j + b)."""
+    return tuple(-(-(n + sum(p)) // stride) for n, p, stride in zip(g.size, g.pads, g.stride))
+
+
+def _at(phases, u, v, g):
+    """What tap (u, v) of all windows reads of phases (s, t, …, h, w): (…, OH, OW), a view."""
+    (s, t), (a, b) = g.stride, g.out
+    return phases[u % s, v % t, ..., u // s:u // s + a, v // t:v // t + b]
+
+
+def conv_input(dy, W, g):
+    """dx = ∂T/∂x; see ops/conv.py. A product for each tap, added to what the tap reads of one phase.
+
+    Few channels lie in planes, where rows are of pixels, and have one product for all taps.
+    """
+    (s, t), (h, w), (c, o), k = g.stride, _phase_size(g), W.shape[2:], prod(g.kernel)
+    dx, few = np.empty((len(dy), *g.size, c), dy.dtype), c < FEW
+    taps = np.ascontiguousarray(W if few else W.transpose(0, 1, 3, 2)).reshape(k, -1, o if few else c)
+
+    def rule(i):
+        n, rows = len(dy[i]), dy[i].reshape(-1, o)
+        if few:
+            phases, terms = scratch("phases", (s, t, c, n, h, w)), scratch("terms", (k * c, len(rows)))
+            terms = np.matmul(taps.reshape(-1, o), rows.T, out=terms).reshape(k, c, n, *g.out)
+        else:       # (s, t, n, c, h, w) in the order of channels last
+            phases = scratch("phases", (s, t, n, h, w, c)).transpose(0, 1, 2, 5, 3, 4)
+            term = scratch("terms", (n, *g.out, c))
+        phases[...] = 0
+        for at, (u, v) in enumerate(np.ndindex(g.kernel)):
+            read = _at(phases, u, v, g)
+            if few:
+                read += terms[at]
+            else:
+                np.matmul(rows, taps[at], out=term.reshape(-1, c))
+                read += term.transpose(0, 3, 1, 2)
+        whole, order = scratch("dx", (n, h, s, w, t, c)), (3, 4, 0, 5, 1, 2) if few else (2, 4, 0, 5, 1, 3)
+        np.copyto(whole, phases.transpose(order))
+        dx[i] = crop(whole.reshape(n, h * s, w * t, c), g.pads, g.size)
+    blocks(rule, len(dy), prod(g.out) * c * (k if few else 2), least=1)
+    return dx
 
 
 def _sum(term, n, least=1):

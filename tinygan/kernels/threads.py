@@ -162,11 +162,14 @@ def parallel(task, n, least=1):
             raise error
 
 
-def blocks(rule, rows, width=1):
-    """rule(slice) on blocks of rows, each of `width` numbers, shared among the threads."""
+def blocks(rule, rows, width=1, least=None):
+    """rule(slice) on blocks of rows, each of `width` numbers, shared among the threads.
+
+    least: of rows for each thread; default: a block.
+    """
     size = max(1, BLOCK // width)
 
     def task(part):
         for i in range(part.start, part.stop, size):
             rule(slice(i, min(i + size, part.stop)))
-    parallel(task, rows, least=size)
+    parallel(task, rows, least or size)

@@ -29,12 +29,12 @@ the rounding error at that of the direct sum: relative 1e-6 in float32. Source: 
 products by Winograd's and Lavin & Gray's view (2016) of such forms as transforms around one matrix product.
 
 Stride s: pixels apart by s meet the same taps. x is cut into s² phases, which become channels, and the kernel
-with it; what is left has stride 1 (`_unstride`).
+with it; what is left has stride 1 (`unstride`).
 """
 
 from contextlib import contextmanager
 from functools import lru_cache
-from math import ceil, inf, prod
+from math import ceil, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -46,21 +46,6 @@ from .threads import parallel
 from .workspace import kept_of, of_weights, scratch
 
 CHUNK = 128     # samples that the host transforms at a time: what they need stays small, whatever the batch
-
-
-def cost(n, shape, g):
-    """The multiplications of this way over those of direct sums, for n samples, W of this shape (kh, kw, C, O)."""
-    return _cost(min(n, CHUNK), tuple(shape), g)
-
-
-@lru_cache(maxsize=256)
-def _cost(n, shape, g):
-    direct = prod(g.out) * prod(shape)
-    flat, c, o = _unstride(g), shape[2] * prod(g.stride), shape[3]
-    if prod(flat.size) > 256:       # the transforms grow with the square of the map
-        return inf
-    R = prod(_cycle(flat)) * 1.5
-    return R * (c * o + prod(flat.size) * c + prod(flat.out) * o + prod(shape) / n) / direct
 
 
 def conv(x, W, g):
@@ -81,7 +66,7 @@ def conv_weight(x, dy, g):
 def _run(g, x=None, dy=None, W=None, want=None):
     """The map to "y" or "x" that is wanted; without one, dW. A chunk of samples at a time."""
     like = dy if x is None else x
-    n, (A, B, _) = len(like), _matrices(_unstride(g), array_module(like))
+    n, (A, B, _) = len(like), _matrices(unstride(g), array_module(like))
     if want is None:
         dV = None
         for part in _chunks(like):
@@ -175,7 +160,7 @@ class _Transform(NamedTuple):
         return X[k - 2 * h:k - h], X[k - h:k], X[k:]
 
 
-def _cycle(g):
+def cycle(g):
     """L for both axes: the least at which i + u − p never meets another pixel than its own."""
     return tuple(max(n + p, o + k - 1 - p, n) for n, k, (p, _), o in zip(g.size, g.kernel, g.pads, g.out))
 
@@ -183,7 +168,7 @@ def _cycle(g):
 @lru_cache(maxsize=None)        # for good: a captured step reads them where they lie
 def _matrices(g, xp):
     """A over (OH·OW) and B over (H·W) as transforms, C (R, kh·kw), float32. Rows: real, then k₂, k₃, k₁."""
-    lengths = _cycle(g)
+    lengths = cycle(g)
     wave = lambda starts, counts, sign: _pair(*(
         np.exp(sign * 2j * np.pi * np.outer(np.arange(L), start + np.arange(n)) / L)
         for L, start, n in zip(lengths, starts, counts)))
@@ -246,7 +231,7 @@ def _kernel_gradient(dV, g):
 # Strides. Tap u of window i is at pixel s·i + u − p = s·(i + a) + b with 0 ≤ b < s: phase b, shift a.
 
 @lru_cache(maxsize=256)
-def _unstride(g):
+def unstride(g):
     """The geometry of the phases: stride 1, kernel ⌈…/s⌉, as many windows. g itself if its stride is 1."""
     if g.stride == (1, 1):
         return g
@@ -263,7 +248,7 @@ def _taps(g, xp):
 
     V is then a product for each phase: no tap is multiplied by the zeros of another phase's kernel.
     """
-    axes, flat = [], _unstride(g)
+    axes, flat = [], unstride(g)
     for k, s, (p, _) in zip(g.kernel, g.stride, g.pads):
         firsts = [(b + p) % s for b in range(s)]
         axes.append([(slice(u, None, s), slice(a, a + len(range(u, k, s))))
@@ -276,7 +261,7 @@ def _phases(x, g):
     """x (N, H, W, C) -> (N, ⌈H/s⌉, ⌈W/s⌉, s·s·C), zero beyond the border; x itself if the stride is 1."""
     if g is None or g.stride == (1, 1):
         return x
-    (h, w), (s, t), (n, c) = _unstride(g).size, g.stride, (len(x), x.shape[-1])
+    (h, w), (s, t), (n, c) = unstride(g).size, g.stride, (len(x), x.shape[-1])
     if (h * s, w * t) != g.size:
         padded = array_module(x).zeros((n, h * s, w * t, c), dtype=x.dtype)
         padded[:, :g.size[0], :g.size[1]] = x
@@ -292,7 +277,7 @@ def _phases_of(out, g):
     if g is None or g.stride == (1, 1):
         yield out
         return
-    (h, w), (s, t), (n, c) = _unstride(g).size, g.stride, (len(out), out.shape[-1])
+    (h, w), (s, t), (n, c) = unstride(g).size, g.stride, (len(out), out.shape[-1])
     phases = _buffer("phases", (n, h, w, s, t, c), out)
     yield phases
     apart = phases.transpose(0, 1, 3, 2, 4, 5)      # (n, h, s, w, t, c)

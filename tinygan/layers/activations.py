@@ -28,7 +28,7 @@ class LeakyReLU(Pointwise):
 
 
 class ReLU(LeakyReLU):
-    """y = max(x, 0): LeakyReLU of slope 0.  f′ = 1 or 0 (0 at 0), f″ = 0."""
+    """y = max(x, 0): LeakyReLU of slope 0.  f′ = 1 or 0 (0 at 0), f″ = 0.  Nair & Hinton 2010."""
 
     def __init__(self):
         super().__init__(slope=0.0)
@@ -37,7 +37,10 @@ class ReLU(LeakyReLU):
 
 
 class Tanh(Pointwise):
-    """y = tanh x.  f′ = 1 − y²,  f″ = −2y(1 − y²)."""
+    """y = tanh x = s/c with s, c = (eˣ ∓ e⁻ˣ)/2.  f′ = 1 − y²,  f″ = −2y(1 − y²).
+
+    As s′ = c and c′ = s, the quotient rule gives f′ = (c² − s²)/c² = 1 − y²; f″ = −2y·f′ by the chain rule.
+    """
 
     def f(self, x):
         return op.tanh(x)
@@ -50,7 +53,10 @@ class Tanh(Pointwise):
 
 
 class Sigmoid(Pointwise):
-    """y = 1/(1 + e⁻ˣ).  f′ = y(1 − y),  f″ = y(1 − y)(1 − 2y).  To read logits as probabilities."""
+    """y = 1/(1 + e⁻ˣ).  f′ = y(1 − y),  f″ = y(1 − y)(1 − 2y).  To read logits as probabilities.
+
+    f′ = e⁻ˣ/(1 + e⁻ˣ)² is y times e⁻ˣ/(1 + e⁻ˣ) = 1 − y; the product rule gives f″ = f′·(1 − y) − y·f′.
+    """
 
     def f(self, x):
         return op.sigmoid(x)
@@ -63,7 +69,10 @@ class Sigmoid(Pointwise):
 
 
 class Softplus(Pointwise):
-    """y = log(1 + eˣ).  f′ = σ(x),  f″ = σ(x)(1 − σ(x)): a ReLU with curvature everywhere."""
+    """y = log(1 + eˣ).  f′ = σ(x),  f″ = σ(x)(1 − σ(x)): a ReLU with curvature everywhere.
+
+    f′ = eˣ/(1 + eˣ) = 1/(1 + e⁻ˣ) is the logistic function σ (`Sigmoid`), and f″ its derivative.  Dugas et al. 2001.
+    """
 
     def f(self, x):
         return op.softplus(x)

@@ -19,8 +19,7 @@ class Affine(Layer):
         ty = A(tx)
         dx = Aᵀ(dy),   dtx = Aᵀ(dty),   dW = wgrad(x, dy) + wgrad(tx, dty),   db = Σ dy
 
-    A layer without weights that is linear once forward has fixed its context (a mask, the place of a
-    maximum, a shape) is an Affine without "W" and "b".
+    A layer without weights that is linear once its context (a mask, a shape) is fixed is an Affine without "W" and "b".
     """
 
     def prepare(self, x, train, rng):

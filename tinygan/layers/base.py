@@ -21,7 +21,7 @@ import numpy as np   # the host-side parameters of a layer that no network owns 
 
 from .. import backend
 from ..ops.init import generator
-from .checks import check_array, check_sizes
+from .checks import check_array, check_draw, check_sizes
 from .params import Params, copied, total
 
 
@@ -55,7 +55,7 @@ class Layer:
 
     def reset(self, rng=None):
         """Draw all parameters from a seed or a NumPy generator (None: fresh entropy)."""
-        for name, value in self.draw(generator(rng)).items():
+        for name, value in check_draw(self, self.draw(generator(rng))).items():
             here = self.params[name]
             here[...] = backend.to(value.astype(here.dtype), backend.name_of(here))
 
@@ -64,10 +64,7 @@ class Layer:
         return self.params.zeros()
 
     def forward(self, x, train=True, rng=None):
-        """y and the cache that the other maps of this pass need.
-
-        train: batch statistics and random masks; rng: where random numbers come from (`ops.random.source`).
-        """
+        """y and the cache of this pass.  train: batch statistics and random masks; rng: see `ops.random.source`."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def backward(self, dy, cache, grads=None):
@@ -89,10 +86,7 @@ class Layer:
         return self.params[name].astype(like.dtype, copy=False)
 
     def expect(self, x, *shape):
-        """Raise unless x is a non-empty float array of this shape.
-
-        In `shape` an int is a size, a str names a size that is free, and `...` stands for any axes.
-        """
+        """Raise unless x is a non-empty float array of this shape: ints, names of free sizes, `...` for any axes."""
         check_array(type(self).__name__, x, shape)
 
     def __repr__(self):

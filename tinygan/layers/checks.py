@@ -18,6 +18,21 @@ def check_sizes(name, shapes):
                               f"order of its arguments")
 
 
+def check_draw(layer, drawn):
+    """What a layer's draw returned; ConfigError unless it maps names of parameters to arrays of their shapes."""
+    what, names = f"{type(layer).__name__}.draw", ", ".join(layer.params) or "none"
+    if not isinstance(drawn, dict):
+        raise ConfigError(f"{what}: expected a mapping name -> array, got {type(drawn).__name__}; return "
+                          f"{{name: array}}, of the parameters {names}")
+    for name, value in drawn.items():
+        if name not in layer.params:
+            raise ConfigError(f"{what}: {name!r} is no parameter; they are {names}")
+        got = f"shape {value.shape}" if hasattr(value, "astype") else type(value).__name__
+        if got != f"shape {layer.params[name].shape}":
+            raise ConfigError(f"{what}: expected {name!r} as an array of shape {layer.params[name].shape}, got {got}")
+    return drawn
+
+
 def check_array(name, x, shape):
     """Raise unless x is a non-empty float array of this shape, in the form of `Layer.expect`."""
     got = getattr(x, "shape", None)

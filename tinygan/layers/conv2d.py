@@ -9,7 +9,8 @@ from .affine import Affine
 class Conv2D(Affine):
     """y[n,i,j,o] = b[o] + Σ_{u,v,c} x[n, s·i+u−p, s·j+v−p, c] W[u,v,c,o],  x zero outside its borders.
 
-    The map, its adjoint and the weight's gradient are the three derivatives of the form in `ops/conv.py`.
+    The map, its adjoint and the weight's gradient are the three derivatives of one trilinear form (derivation in
+    `ops/conv.py`).
 
     x (N, H, W, c_in) -> y (N, OH, OW, c_out), float32 or float64; OH = ⌊(H + top + bottom − kh)/s⌋ + 1.
     Parameters W (kh, kw, c_in, c_out), b (c_out,).

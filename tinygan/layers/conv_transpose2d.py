@@ -8,12 +8,13 @@ from .affine import Affine
 
 
 class ConvTranspose2D(Affine):
-    """y = Aᵀ(x; W) + b, where A is the convolution that takes y's shape to x's.
+    """y = Kᵀ(x; W) + b, where K is the convolution that takes y's shape to x's.
 
-        T(x, dy, W) = Σ x[n,i,j,o] dy[n, s·i+u−p, s·j+v−p, c] W[u,v,c,o]     the form of ops/conv.py
+        T(x, dy, W) = Σ x[n,i,j,o] dy[n, s·i+u−p, s·j+v−p, c] W[u,v,c,o]
 
-    with the roles exchanged: this x, the small map, has the place of the convolution's dy, and this dy, the large
-    map, that of its x. The derivatives are as ever (the loss's part in y is ⟨dy, y⟩ = T), by the other functions:
+    is the trilinear form of the convolution (derivation in `ops/conv.py`) with the roles exchanged: this x, the small
+    map, has the place of the convolution's dy, and this dy, the large map, that of its x. The derivatives are as ever
+    (the loss's part in y is ⟨dy, y⟩ = T), by the other functions:
 
         y  = ∂T/∂dy = conv_input(x, W)       each x[n,i,j] is laid down as a patch W·x; overlapping patches add
         dx = ∂T/∂x  = conv(dy, W)            the convolution of dy
@@ -50,7 +51,7 @@ class ConvTranspose2D(Affine):
         return self.geometry(x.shape[1:3])
 
     def geometry(self, size):
-        """The Geometry of the convolution A, from the size (H, W) of this layer's input."""
+        """The Geometry of the convolution K, from the size (H, W) of this layer's input."""
         if self.padding == "same":
             out = [n * s for n, s in zip(size, self.stride)]
         else:

@@ -20,8 +20,7 @@ class Sequential(Container):
     layers       a list of layers; each belongs to this network from now on
     rng          a seed or NumPy generator: all parameters are drawn from it, and masks if forward is given no rng.
                  None: the layers keep the parameters that they have
-    dtype        "float32" (to train) or "float64" (to check); x must have it too
-    backend      "numpy" or "cupy"; x must live there too
+    dtype        "float32" (to train) or "float64" (to check); backend: "numpy" or "cupy"; those of x too
     input_shape  of one sample; only `summary` needs it
 
     >>> import numpy as np

@@ -23,6 +23,8 @@ from .registry import op
 def bce(p, target):
     """Cross-entropy of probabilities.
 
+        loss = −mean (t·log p + (1 − t)·log(1 − p))             dp = ((1 − t)/(1 − p) − t/p)/N
+
     p (N, …) in [0, 1], float; target: a number in [0, 1] or an array of p's shape -> loss (0-d), dp (N, …).
     The range of p is not checked, as that would wait for the device; for logits there is bce_with_logits.
     Raises ShapeError when target has another shape: broadcasting (N,) against (N, 1) would pair all with all.
@@ -44,7 +46,9 @@ def _log(p):
 
 @op
 def bce_with_logits(logits, target):
-    """Cross-entropy of σ(logits).
+    """Cross-entropy of σ(logits), l for short.
+
+        loss = mean (a(l) − t·l)                                dlogits = (σ(l) − t)/N            a(l) = log(1 + eˡ)
 
     logits (N, …), float; target: a number in [0, 1] or an array of the same shape -> loss (0-d), dlogits (N, …).
     Raises ShapeError when target has another shape.

@@ -4,7 +4,8 @@ With mean μ and biased variance over all axes but the last (m samples a channel
 
     forward    y = γ·x̂ + β
 
-x reaches x̂ on three paths: directly, through μ and through s. Along a direction t, with s² = mean((x − μ)²) + ε
+x reaches x̂ on three paths: directly, through μ and through s. Let
+∂f·t be the derivative of f along a direction t. With s² = mean((x − μ)²) + ε
 
     ∂μ·t = mean t          2s·(∂s·t) = 2·mean((x − μ)(t − mean t)), and as mean(x − μ) = 0:  ∂s·t = mean(x̂ t)
     P(t)  =  ∂x̂·t  =  (t − ∂μ·t)/s − (x − μ)/s²·(∂s·t)  =  (t − mean t − x̂·mean(x̂ t))/s

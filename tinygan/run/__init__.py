@@ -7,7 +7,8 @@
 """
 
 from .config import Config, from_options
-from .results import evaluate, load, read_config, sample
+from .results import evaluate, load, read_config, restore, sample
 from .training import Run, launch, resume, train
 
-__all__ = ["Config", "Run", "evaluate", "from_options", "launch", "load", "read_config", "resume", "sample", "train"]
+__all__ = ["Config", "Run", "evaluate", "from_options", "launch", "load", "read_config", "restore", "resume", "sample",
+           "train"]

@@ -36,7 +36,8 @@ def count(default, help, least=1, unset=None):
 @dataclass
 class Config:
     """The options of a run. None is the default: of the field, or, where that is None, of the model (see `models`)."""
-    model: str = option(None, "architecture:", choices=models.names, unset="dcgan_small; points for 2-D data")
+    model: str = option(None, "architecture:", choices=models.names,
+                        unset="dcgan_small; images from 48 × 48 dcgan64, from 96 × 96 dcgan128; points for 2-D data")
     width: float = option(None, "factor on channels and hidden units", above=0, below=1e4,
                           unset="1; dcgan_small 0.25")
     data: str = option("mnist5k", f"{data.HELP};\nsets by name are searched for in the folder $TINYGAN_DATA first",
@@ -73,7 +74,8 @@ class Config:
     pack: int = count(1, "samples that D judges together (PacGAN)")
     spectral: bool = option(False, "spectral normalisation in D")
     minibatch_std: bool = option(False, "minibatch standard deviation as a feature of D")
-    dropout: float = option(None, "dropout rate after D's convolutions", least=0, below=1, unset="0.3")
+    dropout: float = option(None, "dropout rate after D's convolutions", least=0, below=1,
+                            unset="0.3; none in dcgan64 and dcgan128")
     conditional: bool = option(False, "conditional GAN, on the labels of the data")
     backend: str = option("numpy", "numpy or cupy", metavar="NAME")
     capture: bool = option(False, "replay the training step as a CUDA graph (cupy)")
@@ -90,7 +92,7 @@ class Config:
     def resolve(self, samples):
         """Fill in what depends on the model and on samples, the shape of one; returns the model's Recipe."""
         if self.model is None:
-            self.model = "points" if len(samples) == 1 else "dcgan_small"
+            self.model = models.for_samples(samples)
         recipe = models.get(self.model)
         flat = ("points", "mixture")
         if len(samples) == 1 and self.model not in flat:

@@ -3,13 +3,18 @@
 import io
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image   # Pillow comes with matplotlib
 
 from ..data.files import atomic
 from ..errors import MissingError
 
 _BLUE, _ORANGE, _GREY = "#1f77b4", "#ff7f0e", "#999999"
+
+
+def _figure(width, height, **options):
+    """A figure of this size in inches. matplotlib is imported here: it takes as long as all other imports together."""
+    from matplotlib.figure import Figure
+    return Figure(figsize=(width, height), **options)
 
 
 def grid(images, columns=None, scale=2):
@@ -31,7 +36,7 @@ def grid(images, columns=None, scale=2):
 
 def scatter(points, real=None, size=480):
     """Points (N, 2) as an RGB image, on top of `real` ones in grey, whose extent sets the axes."""
-    fig = Figure(figsize=(size / 100, size / 100), dpi=100)
+    fig = _figure(size / 100, size / 100, dpi=100)
     ax = fig.add_axes((0.1, 0.06, 0.88, 0.9))
     frame = points if real is None else real
     if real is not None:
@@ -53,7 +58,7 @@ def picture(samples, real=None):
 
 def curves(log, path):
     """losses.png from a log: mapping of "step", "d_loss", "g_loss", "d_real", "d_fake" to sequences of numbers."""
-    fig = Figure(figsize=(8, 5), dpi=110, layout="constrained")
+    fig = _figure(8, 5, dpi=110, layout="constrained")
     top, bottom = fig.subplots(2, sharex=True)
     steps = np.asarray(log["step"])
     for ax, lines, label in [
@@ -116,7 +121,7 @@ def bench(results, path):
     rows = results["rows"]
     names = list(dict.fromkeys(row["what"] for row in rows))
     columns = min(3, len(names))
-    fig = Figure(figsize=(4.2 * columns, 2.8 * -(-len(names) // columns)), dpi=100, layout="constrained")
+    fig = _figure(4.2 * columns, 2.8 * -(-len(names) // columns), dpi=100, layout="constrained")
     for i, name in enumerate(names):
         ax = fig.add_subplot(-(-len(names) // columns), columns, i + 1)
         for backend, colour in (("numpy", _BLUE), ("cupy", _ORANGE)):
@@ -149,7 +154,7 @@ def log_axes(ax, sizes):
 
 def side_by_side(runs, path):
     """compare.png: for each (name, path of samples.png, log) a column of samples, losses and outputs of D."""
-    fig = Figure(figsize=(4.2 * len(runs), 8), dpi=100, layout="constrained")
+    fig = _figure(4.2 * len(runs), 8, dpi=100, layout="constrained")
     axes = fig.subplots(3, len(runs), squeeze=False, sharey="row", gridspec_kw={"height_ratios": (2, 1, 1)})
     for column, (name, samples, log) in enumerate(runs):
         top, losses, outputs = axes[:, column]

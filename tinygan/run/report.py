@@ -7,16 +7,19 @@
 import base64
 import csv
 import html
+import io
 import shlex
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from .. import backend
+from .. import backend, inspect
 from ..data import Batches, Mixture, Stream
 from ..data.files import atomic
 from ..errors import DataError, MissingError
+from ..layers.labels import with_classes
+from ..losses import cotangent, logit
 from ..penalties import Penalty
 from . import plots
 from .config import Config, endpoints, from_options, source
@@ -60,6 +63,10 @@ def write(folder, n=2500, held_out=None):
                                                       "from one latent vector to another, in equal steps")]
         parts += ["<h2>Nearest training images</h2>", _picture(plots.grid(nearest(gan, real), 6, scale), (
             "left: a sample; then the five training images nearest to it"))]
+    figure = io.BytesIO()
+    inspect.figure(inside(gan, config.batch, real, labels)).savefig(figure, format="png")
+    parts += ["<h2>Outputs and gradients, layer by layer</h2>", _image(figure.getvalue(), "png", (
+        "one step of G: the outputs on the way from z to D's logit, and the gradient of G's loss on the way back"))]
     norms = [[side, name, f"{g:.3g}", f"{t:.3g}"] for side, name, g, t in gradients(gan, config, real, labels)]
     parts += ["<h2>Gradients, layer by layer</h2>", _table(["", "layer", "‖∂loss/∂θ‖", "‖θ‖"], norms)]
     parts += ["<h2>Command and options</h2>", f"<pre>{html.escape(command(config))}</pre>",
@@ -115,6 +122,28 @@ def nearest(gan, real, n=8, k=5):
         distance = ((real - sample)**2).sum(axis=(1, 2, 3))
         rows += [sample, *real[np.argsort(distance)[:k]]]
     return np.stack(rows)
+
+
+def inside(gan, n, real, labels=None):
+    """What `inspect.layers` records in one step of G on n samples, without an update: of G, then of D."""
+    rng, of_d = np.random.default_rng(3), []
+    if isinstance(real, Mixture):
+        x = real.sample(n, rng)[0]
+    else:
+        some = rng.integers(len(real), size=n)
+        x, labels = real[some], None if labels is None else labels[some]
+    x = gan.input_of_d(backend.to(x.astype(gan.G.theta.dtype), backend.name_of(gan.G.theta)), labels)
+    real_logits = logit(gan.D.copy().forward(x)[0]) if getattr(gan.loss, "needs_real", False) else None
+
+    def loss(y):
+        return cotangent(gan.loss.g_loss(logit(y), real_logits)[1], y)
+
+    def through_d(fake):
+        of_d.extend(inspect.layers(gan.D, gan.input_of_d(fake, labels), loss))
+        return of_d[0].gradient[..., :fake.shape[-1]]
+    of_g = inspect.layers(gan.G, with_classes(gan.noise(n, rng), labels, gan.classes), through_d)
+    return [record._replace(name=f"{side}: {record.name}") for side, records in (("G", of_g), ("D", of_d))
+            for record in records]
 
 
 def gradients(gan, config, real, labels=None):

@@ -1,4 +1,4 @@
-"""Use the folder of a run: load its GAN, draw samples, compute metrics."""
+"""Use the folder of a run: load its GAN, draw samples, compute metrics, restore a picture."""
 
 import json
 from numbers import Integral
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import data, metrics, models
-from ..errors import ConfigError, DataError, MissingError
+from .. import data, inversion, metrics, models
+from ..errors import ConfigError, DataError, MissingError, ShapeError
 from . import checkpoint
 from .config import build, from_options, source
 
@@ -100,3 +100,29 @@ def evaluate(folder, n=2500, seed=0, held_out=None):
         for values in found:
             del values["classes"], values["total_variation"]
     return found
+
+
+def restore(folder, picture, mask, lam=0.1, restarts=8, steps=200, seed=0):
+    """The picture (H, W, C) with the pixels where mask is 0 filled in by G, found by a search in its latent space.
+
+    picture: float in [−1, 1], of the shape of the run's samples; mask (H, W): 1 where a pixel is measured, 0 where it
+    is missing. The search minimises ‖mask·(G(z) − picture)‖² + λ‖z‖² (see `inversion`); seed: of its random starts.
+    Measured pixels are kept. Raises as `load`, ConfigError for a conditional run or one of points, ShapeError for a
+    picture or a mask of another shape, DataError for other pixels.
+    """
+    gan = load(folder, seed)
+    shape, G = read_config(Path(folder) / "config.json")[1], gan.average.net if gan.average else gan.G
+    if gan.classes or len(shape) != 3:
+        raise ConfigError(f"expected a run of pictures without labels in {folder}, got one of "
+                          f"{f'{gan.classes} classes' if gan.classes else f'samples {shape}'}; train it without them")
+    for name, found, expected in ("picture", picture, shape), ("mask", mask, shape[:2]):
+        if np.shape(found) != expected:
+            raise ShapeError(f"expected a {name} of shape {expected}, that of the samples of the run in {folder}, got "
+                             f"{np.shape(found)}; resize it")
+    if not np.abs(picture).max() <= 1:
+        raise DataError(f"expected pixels in [−1, 1], got numbers up to {np.abs(picture).max()}; for bytes of 0 … 255 "
+                        f"use data.scale")
+    known = inversion.Mask(np.broadcast_to(np.asarray(mask)[..., None], shape))
+    y, _ = known.forward(np.asarray(picture, G.theta.dtype)[None])
+    z = inversion.search(y, known, G, lam, restarts=restarts, steps=steps, rng=seed)
+    return np.where(known.mask, picture, G.forward(z, train=False)[0][0])
