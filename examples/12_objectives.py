@@ -17,7 +17,7 @@
 # | objective | $L_D$ | $L_G$ | $F_G$ | $F_D$ |
 # |---|---|---|---|---|
 # | minimax (Goodfellow et al. 2014) | $a(-r) + a(f)$ | $-a(f)$ | $\sigma(f)$ | $\sigma(f)$ |
-# | non_saturating (ibid.) | $a(-r) + a(f)$ | $a(-f)$ | $1 - \sigma(f)$ | $\sigma(f)$ |
+# | non_saturating (Goodfellow et al. 2014) | $a(-r) + a(f)$ | $a(-f)$ | $1 - \sigma(f)$ | $\sigma(f)$ |
 # | least_squares (Mao et al. 2017) | $\frac12(r-1)^2 + \frac12 f^2$ | $\frac12(f-1)^2$ | $1 - f$ | $f$ |
 # | hinge (Lim & Ye 2017) | $\max(0, 1-r) + \max(0, 1+f)$ | $-f$ | $1$ | $1$ if $f > -1$, else $0$ |
 # | wasserstein (Arjovsky et al. 2017) | $f - r$ | $-f$ | $1$ | $1$ |

@@ -11,11 +11,11 @@ products for a complex one), they take
 
     MULTIPLY_F·1.5Rnc′o + TRANSFORM·Rn(P′c′ + Po) + PASS_F·1.5Rn(c′ + o) + WEIGHT·1.5Rc′o + SETUP
 
-The coefficients are a least-squares fit of relative errors to 188 shapes (batches of 2 to 128, maps of 4 to 128 pixels,
-1 to 256 channels, kernels 3 to 5, strides 1 and 2), each by three maps and both ways, on one thread of an AMD EPYC with
-AVX2. Half of the predictions are within 14%. Choosing by them costs 0.6% over always the faster way; the rule before, a
-limit on the share of multiplications, 4.6%. The choice depends on shapes and the number of threads alone, so the same
-seed gives the same bits.
+The coefficients are a least-squares fit of relative errors to 188 shapes (batches of 2 to 128, maps of 4 to 128
+pixels, 1 to 256 channels, kernels 3 to 5, strides 1 and 2), each by three maps and both ways, on one thread of an AMD
+EPYC with AVX2. Half of the predictions are within 14%. On these shapes choosing by them costs 0.6% over always the
+faster way; the rule before, a limit on the share of multiplications, 4.6%. The choice depends on shapes and the number
+of threads alone, so the same seed gives the same bits.
 
 On a GPU, where nothing has been measured yet, it is still that rule: frequencies if they need less than 0.7 of the
 multiplications of direct sums.
