@@ -34,8 +34,8 @@ from infogan import k_means, log_softmax, networks, read, view
 
 joint = np.array([[0.35, 0.1, 0.05], [0.05, 0.1, 0.35]])
 bound = lambda Q: (joint * np.log(Q)).sum() + np.log(2)
-print(f"I = {(joint * np.log(joint / joint.sum(0) / 0.5)).sum():.3f}, "
-      f"L_I = {bound(joint / joint.sum(0)):.3f} with Q = P, {bound([[0.99, 0.5, 0.01], [0.01, 0.5, 0.99]]):.3f} with a Q that is too sure")
+print(f"I = {(joint * np.log(joint / joint.sum(0) / 0.5)).sum():.3f}, L_I = {bound(joint / joint.sum(0)):.3f} with "
+      f"Q = P, {bound([[0.99, 0.5, 0.01], [0.01, 0.5, 0.99]]):.3f} with a Q that is too sure")
 
 # %% [markdown]
 # **Gradients.** Q has ten logits $q$ and one mean $m$ for each number. With the softmax $s$ of $q$ and category $k$,
@@ -66,7 +66,7 @@ print(f"I = {(joint * np.log(joint / joint.sum(0) / 0.5)).sum():.3f}, "
 #
 # $$ ds_n = \frac1N\, a\, t_n, \qquad dq_n = s_n \odot \bigl( ds_n - \langle s_n, ds_n \rangle \bigr) , $$
 #
-# and likewise for $t_n$. The views are constants: no gradient passes through them.
+# and likewise for $t_n$. The views get no gradient. $z$ has σ = 0.3, so that the code counts more in G.
 
 # %%
 SHORT, here = "TINYGAN_SHORT" in os.environ, Path(__file__).parent if "__file__" in globals() else Path()
@@ -167,7 +167,7 @@ line("drawn digits that it reads as the name", [(said(nets[f"G{seed}"].forward(z
                                                  given[seed][z[:, 62:72].argmax(1)]).mean() for seed in range(3)])
 
 # %%
-fig = Figure(figsize=(11, 4.2), dpi=100, layout="constrained")
+fig = Figure(figsize=(11, 4.2), dpi=95, layout="constrained")
 k, u = np.repeat(np.arange(10), 10), np.tile(np.linspace(-1, 1, 10), 10)[:, None]
 z = np.random.default_rng(0).standard_normal((10, 62))
 panels = {"ten different z": (z, [0, 0]), "first number from -1 to 1": (z[:1], [1, 0]),
