@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan import kernels
-from tinygan.kernels import cost
+from tinygan.kernels import cost, threads
 from tinygan.ops.windows import geometry
 
 
@@ -33,9 +33,9 @@ def test_terms():
     ("conv_input", 128, 28, 1, 64, 5, 2, "direct"), ("conv", 8, 64, 64, 128, 5, 2, "direct")])
 def test_the_choice_where_a_way_was_measured_far_ahead(rule, n, size, c, o, k, s, faster, monkeypatch):
     g = _same(size, k, s)
-    for threads in (2, 1):
-        monkeypatch.setattr(cost, "threads", lambda: threads)
-        assert cost.by_frequencies(rule, threads * n, (k, k, c, o), g) == (faster == "frequencies")
+    for parts in (2, 1):
+        monkeypatch.setattr(threads, "threads", lambda: parts)
+        assert cost.by_frequencies(rule, parts * n, (k, k, c, o), g) == (faster == "frequencies")
     x = np.zeros((n, *(g.out if rule == "conv_input" else g.size), 1), "float32")
     before = kernels.use(faster)
     assert kernels.way(rule, x, (k, k, c, o), g) == ("direct" if np.prod(g.size) > 1024 else faster)

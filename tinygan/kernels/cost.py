@@ -24,7 +24,7 @@ multiplications of direct sums.
 from functools import lru_cache
 from math import ceil, inf, prod
 
-from .threads import BLOCK, threads
+from .threads import BLOCK, parts_of
 from .transforms import CHUNK, cycle, unstride
 
 MULTIPLY, COPY, ADD, PASS, CALL = 1.1, 12, 25, 22, 2e5
@@ -35,7 +35,7 @@ SHARE = 0.7
 
 def by_frequencies(rule, n, shape, g):
     """Whether frequencies are faster on the CPU. rule: "conv", "conv_input" or "conv_weight"; shape: of W."""
-    return _faster(rule, ceil(n / threads()), tuple(shape), g)
+    return _faster(rule, ceil(n / parts_of(n, direct(rule, n, shape, g) / max(n, 1))), tuple(shape), g)
 
 
 @lru_cache(maxsize=1024)

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..ops.random import scramble, threshold
 from ..ops.windows import crop, pad, windows
-from .threads import BLOCK, blocks, parallel, splits
+from .cost import direct
+from .threads import BLOCK, NUMBER, blocks, parallel
 from .workspace import scratch
 
-SMALL = 1 << 20     # multiplications below which a product is not worth a second thread
 FEW = 4             # channels below which an image is stored as planes: their rows are longer than pixels
 ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
 
@@ -24,13 +24,11 @@ def matmul(a, b):
     m, n = a.shape[0], b.shape[1]
     if a.shape[1] == 1:         # BLAS takes several times as long for a column times a row
         return a * b
-    if not splits() or m * n * a.shape[1] < SMALL:
-        return a @ b
-    y = np.empty((m, n), a.dtype)
+    y, longer, work = np.empty((m, n), a.dtype), max(m, n), min(m, n) * a.shape[1]
     if m >= n:
-        parallel(lambda part: np.matmul(a[part], b, out=y[part]), m)
+        parallel(lambda part: np.matmul(a[part], b, out=y[part]), longer, work)
     else:
-        parallel(lambda part: np.matmul(a, b[:, part], out=y[:, part]), n)
+        parallel(lambda part: np.matmul(a, b[:, part], out=y[:, part]), longer, work)
     return y
 
 
@@ -38,12 +36,13 @@ def matmul(a, b):
 
 def conv(x, W, g):
     """y = ∂T/∂dy; see ops/conv.py."""
+    work = direct("conv", len(x), W.shape, g) / max(len(x), 1)
     y, W = np.empty((len(x), *g.out, W.shape[-1]), x.dtype), W.reshape(-1, W.shape[-1])
 
     def task(part):
         for block, X in _windows(x[part], g):
             np.matmul(X, W, out=y[part][block].reshape(-1, W.shape[1]))
-    parallel(task, len(x))
+    parallel(task, len(x), work)
     return y
 
 
@@ -56,7 +55,7 @@ def conv_weight(x, dy, g):
         for block, X in _windows(x[part], g):
             dW += np.matmul(X.T, dy[part][block].reshape(-1, o), out=more)
         return dW
-    return _sum(term, len(x)).reshape(*g.kernel, c, o)
+    return _sum(term, len(x), direct("conv_weight", len(x), (*g.kernel, c, o), g)).reshape(*g.kernel, c, o)
 
 
 def _windows(x, g):
@@ -139,14 +138,15 @@ def conv_input(dy, W, g):
         whole, order = scratch("dx", (n, h, s, w, t, c)), (3, 4, 0, 5, 1, 2) if few else (2, 4, 0, 5, 1, 3)
         np.copyto(whole, phases.transpose(order))
         dx[i] = crop(whole.reshape(n, h * s, w * t, c), g.pads, g.size)
-    blocks(rule, len(dy), prod(g.out) * c * (k if few else 2), least=1)
+    numbers = prod(g.out) * c * (k if few else 2)
+    blocks(rule, len(dy), numbers, direct("conv_input", len(dy), W.shape, g) / max(len(dy) * numbers, 1))
     return dx
 
 
-def _sum(term, n, least=1):
-    """Σ term(part) over the parts of range(n), added in their order."""
+def _sum(term, n, work):
+    """Σ term(part) over the parts of range(n), added in their order; work: of all."""
     found = {}
-    parallel(lambda part: found.update({part.start: term(part)}), n, least)
+    parallel(lambda part: found.update({part.start: term(part)}), n, work / max(n, 1))
     first, *rest = (found[start] for start in sorted(found))
     for other in rest:
         first += other
@@ -233,7 +233,7 @@ def _of_blocks(term, rows):
     def task(part):
         for k in range(part.start, part.stop):
             found[k] = term(slice(k * size, (k + 1) * size))
-    parallel(task, len(found))
+    parallel(task, len(found), NUMBER * size * rows.shape[1])
     return (np.stack(terms) for terms in zip(*found))
 
 
