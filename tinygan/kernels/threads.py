@@ -100,10 +100,10 @@ if hasattr(os, "register_at_fork"):
 def own_threads():
     """Inside, BLAS uses one thread and `parallel` uses all; BLAS has its threads back when all callers have left."""
     global _inside, _before
+    keep_memory()
     if threads() == 1:
         yield
         return
-    keep_memory()
     with _counting:
         if not _inside:
             if _busy.locked():      # an interrupt left it locked: nobody is inside

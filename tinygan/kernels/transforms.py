@@ -29,19 +29,19 @@ the rounding error at that of the direct sum: relative 1e-6 in float32. Source: 
 products by Winograd's and Lavin & Gray's view (2016) of such forms as transforms around one matrix product.
 
 Stride s: pixels apart by s meet the same taps. x is cut into s² phases, which become channels, and the kernel
-with it; what is left has stride 1 (`unstride`).
+with it; what is left has stride 1 (`phases.unstride`).
 """
 
 from contextlib import contextmanager
 from functools import lru_cache
-from math import ceil, prod
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from ..backend import array_module
-from ..ops.windows import Geometry
 from . import cublas
+from .phases import unstride
 from .threads import parallel
 from .workspace import kept_of, of_weights, scratch
 
@@ -228,19 +228,7 @@ def _kernel_gradient(dV, g):
     return dW.reshape(*g.kernel, c, o)
 
 
-# Strides. Tap u of window i is at pixel s·i + u − p = s·(i + a) + b with 0 ≤ b < s: phase b, shift a.
-
-@lru_cache(maxsize=256)
-def unstride(g):
-    """The geometry of the phases: stride 1, kernel ⌈…/s⌉, as many windows. g itself if its stride is 1."""
-    if g.stride == (1, 1):
-        return g
-    size = tuple(ceil(n / s) for n, s in zip(g.size, g.stride))
-    before = [-((-p) // s) for s, (p, _) in zip(g.stride, g.pads)]
-    kernel = tuple((k - 1 - p) // s + q + 1 for k, s, (p, _), q in zip(g.kernel, g.stride, g.pads, before))
-    pads = tuple((q, o - 1 + k - q - n) for q, o, k, n in zip(before, g.out, kernel, size))
-    return Geometry(size, kernel, (1, 1), pads, g.out)
-
+# Strides.
 
 @lru_cache(maxsize=None)
 def _taps(g, xp):
