@@ -172,8 +172,7 @@ class _Affine(_AsWritten):
 
 class _Network(_AsWritten):
     def __init__(self, layer):
-        super().__init__(layer)
-        self.layers = [_node(part) for part in layer.layers]
+        self.layer, self.layers = layer, [_node(part) for part in layer.layers]
 
     def __getattr__(self, name):
         return getattr(self.layer, name)
@@ -182,9 +181,10 @@ class _Network(_AsWritten):
 class _Chain(_Network):
     """The rules of `layers.sequential`."""
 
+    forward, jvp = Sequential.forward, Sequential.jvp
+
     def __init__(self, layer):
         super().__init__(layer)
-        self.forward, self.jvp = (getattr(Sequential, name).__get__(self) for name in ("forward", "jvp"))
         self.first = next((i for i, part in enumerate(layer.layers) if len(part.params)), len(self.layers))
         self.passed = None, None, {}        # dy and cache of the last backward pass to dx, and each layer's dx
 
@@ -214,9 +214,7 @@ class _Chain(_Network):
 class _Branches(_Network):
     """The rules of `layers.parallel`."""
 
-    def __init__(self, layer):
-        super().__init__(layer)
-        self.forward, self.jvp = (getattr(Parallel, name).__get__(self) for name in ("forward", "jvp"))
+    forward, jvp = Parallel.forward, Parallel.jvp
 
     def backward(self, dy, cache, grads, dx):
         caches, widths = cache
