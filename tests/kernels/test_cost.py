@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan import kernels
-from tinygan.kernels import cost
+from tinygan.kernels import cost, threads
 from tinygan.ops.windows import geometry
 
 
@@ -17,8 +17,11 @@ def test_terms():
     g, shape = _same(4, 3, 1), (3, 3, 5, 6)
     products = cost.MULTIPLY * 32 * 9 * 5 * 6 + cost.PASS * 32 * 6
     assert cost.direct("conv", 2, shape, g) == pytest.approx(products + cost.COPY * 32 * 9 * 5 + 6 * cost.CALL)
-    assert cost.direct("conv_input", 2, shape, g) == pytest.approx(
-        products + cost.ADD * 32 * 9 * 5 + cost.PASS * 2 * 32 * 5 + (2 * 9 + 6) * cost.CALL)
+    assert cost.direct("conv_input", 2, shape, g) == cost.direct("conv", 2, (3, 3, 6, 5), g)
+    assert cost.direct("conv_input", 2, (3, 3, 2, 6), g) == pytest.approx(
+        cost.MULTIPLY * 32 * 9 * 2 * 6 + cost.ADD * 32 * 9 * 2 + cost.PASS * 2 * 32 * 2 + (2 * 9 + 6) * cost.CALL)
+    strided, phases = _same(4, 3, 2), geometry((2, 2), (2, 2), (1, 1), ((1, 0), (1, 0)))
+    assert cost.direct("conv_input", 2, shape, strided) == cost.direct("conv", 2, (2, 2, 6, 4 * 5), phases)
     assert cost.frequencies(2, shape, g) == pytest.approx(
         cost.MULTIPLY_F * 1.5 * 25 * 2 * 30 + cost.TRANSFORM * 25 * 2 * (16 * 5 + 16 * 6)
         + cost.PASS_F * 1.5 * 25 * 2 * 11 + cost.WEIGHT * 1.5 * 25 * 30 * 2 + cost.SETUP)
@@ -33,9 +36,9 @@ def test_terms():
     ("conv_input", 128, 28, 1, 64, 5, 2, "direct"), ("conv", 8, 64, 64, 128, 5, 2, "direct")])
 def test_the_choice_where_a_way_was_measured_far_ahead(rule, n, size, c, o, k, s, faster, monkeypatch):
     g = _same(size, k, s)
-    for threads in (2, 1):
-        monkeypatch.setattr(cost, "threads", lambda: threads)
-        assert cost.by_frequencies(rule, threads * n, (k, k, c, o), g) == (faster == "frequencies")
+    for parts in (2, 1):
+        monkeypatch.setattr(threads, "threads", lambda: parts)
+        assert cost.by_frequencies(rule, parts * n, (k, k, c, o), g) == (faster == "frequencies")
     x = np.zeros((n, *(g.out if rule == "conv_input" else g.size), 1), "float32")
     before = kernels.use(faster)
     assert kernels.way(rule, x, (k, k, c, o), g) == ("direct" if np.prod(g.size) > 1024 else faster)

@@ -22,7 +22,6 @@ def parts(request, monkeypatch):
     """Small blocks; without and with threads of our own (where NumPy's BLAS lets us)."""
     monkeypatch.setattr(threads, "BLOCK", 64)
     monkeypatch.setattr(cpu, "BLOCK", 64)
-    monkeypatch.setattr(cpu, "SMALL", 1)
     if request.param == "one part":
         yield
         return
@@ -94,6 +93,14 @@ def test_convolution_of_few_channels(rule, rng, parts):
     g = geometry((9, 8), (5, 3), (2, 1), "same")
     x, W, dy = _draw(rng, (5, 9, 8, 2), (5, 3, 2, 3), (5, *g.out, 3))
     _same(conv, rule, *{"conv": (x, W), "conv_input": (dy, W), "conv_weight": (x, dy)}[rule], g, rtol=1e-5)
+
+
+def test_parts_are_worth_a_thread(monkeypatch):
+    monkeypatch.setattr(threads, "threads", lambda: 4)
+    monkeypatch.setattr(threads, "WORTH", 100)
+    work = 10
+    assert [threads.parts_of(n, work) for n in (0, 1, 19, 20, 39, 40, 1000)] == [1, 1, 1, 2, 3, 4, 4]
+    assert threads.parts_of(3, 1e99) == 3
 
 
 @pytest.mark.skipif(threads.threads() < 2, reason="one thread here")

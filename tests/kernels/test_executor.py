@@ -1,10 +1,12 @@
 """The executor of training steps gives what the networks give, and leaves out only what nobody needs."""
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,6 +146,45 @@ def test_no_adjoint_of_the_first_layer_with_parameters(first, rng):
     called.clear()
     running.backward(y, cache)
     assert called == [net.layers[2], *parts]
+
+
+@pytest.mark.parametrize("other", ["", "dy", "cache"])
+def test_second_order_takes_the_cotangents_of_the_pass_to_v(other, rng):
+    """Not of a pass with another dy or another cache; and the results are those of the network."""
+    net, called = Sequential([Conv2D(2, 3, 3), Tanh(), Conv2D(3, 2, 3), Tanh(), Conv2D(2, 2, 3)], rng=0), []
+    for layer in (net.layers[2], net.layers[4]):
+        def spy(dy, ctx, adjoint=layer.adjoint):
+            called.append(dy)
+            return adjoint(dy, ctx)
+        layer.adjoint = spy
+    x, tx, dy, dty = _draw(rng, *[(3, 5, 5, 2)] * 4)
+    running, expected = Executor(net), []
+    y, cache = running.forward(x)
+    again = running.forward(x)[1]
+    running.backward(dty + 0 if other == "dy" else dty, again if other == "cache" else cache)
+    tcache = running.jvp(tx, cache)[1]
+    for maps, more in ((running, 2 if other else 0), (net, 2)):
+        called.clear()
+        expected.append(maps.jvp_backward(dy, dty, cache, tcache, grads := net.zero_grads()) and list(grads.values()))
+        assert len(called) == 2 + more
+    for a, b in zip(*expected):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_a_step_kept_is_freed_when_it_ends(rng):
+    """Without the garbage collector, which would leave arrays of many steps in memory."""
+    net, shape = _network("residual")
+    x, = _draw(rng, (2, *shape))
+    gc.disable()
+    try:
+        with executors(net) as (running,):
+            y, cache = running.forward(x)
+            dx = weakref.ref(running.backward(y, cache))
+            assert dx() is not None     # kept, for a second order
+            del running
+        assert dx() is None
+    finally:
+        gc.enable()
 
 
 class Doubled(Conv2D):

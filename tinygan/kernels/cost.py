@@ -4,7 +4,8 @@ On the CPU the way follows from a model of both times, in units of one multiplic
 positions and K taps, on n samples, direct sums take
 
     conv, conv_weight   MULTIPLY·nPKco + COPY·nPKc + PASS·nPo               copy the windows, then one product
-    conv_input          MULTIPLY·nPKco + ADD·nPKc + PASS·n(Po + 2HWc)       products, then add them to pixels
+    conv_input          as conv, of dy to the phases of dx (`phases.adjoint`)
+    conv_input, c < 4   MULTIPLY·nPKco + ADD·nPKc + PASS·2nHWc              one product, then add its rows to pixels
 
 and CALL for each call of NumPy. By R frequencies of phases, c′ = s²c channels of P′ pixels (the 1.5: three real
 products for a complex one), they take
@@ -13,9 +14,8 @@ products for a complex one), they take
 
 The coefficients are a least-squares fit of relative errors to 188 shapes (batches of 2 to 128, maps of 4 to 128
 pixels, 1 to 256 channels, kernels 3 to 5, strides 1 and 2), each by three maps and both ways, on one thread of an AMD
-EPYC with AVX2. Half of the predictions are within 14%. On these shapes choosing by them costs 0.6% over always the
-faster way; the rule before, a limit on the share of multiplications, 4.6%. The choice depends on shapes and the number
-of threads alone, so the same seed gives the same bits.
+EPYC with AVX2. On 110 other shapes half of the predictions are within 14%, and choosing by them costs 0.7% over always
+the faster way. The choice depends on shapes and the number of threads alone, so the same seed gives the same bits.
 
 On a GPU, where nothing has been measured yet, it is still that rule: frequencies if they need less than 0.7 of the
 multiplications of direct sums.
@@ -24,8 +24,9 @@ multiplications of direct sums.
 from functools import lru_cache
 from math import ceil, inf, prod
 
-from .threads import BLOCK, threads
-from .transforms import CHUNK, cycle, unstride
+from .phases import FEW, adjoint, unstride
+from .threads import BLOCK, parts_of
+from .transforms import CHUNK, cycle
 
 MULTIPLY, COPY, ADD, PASS, CALL = 1.1, 12, 25, 22, 2e5
 MULTIPLY_F, TRANSFORM, PASS_F, WEIGHT, SETUP = 1.2, 1.3, 20, 20, 2.6e6
@@ -35,7 +36,8 @@ SHARE = 0.7
 
 def by_frequencies(rule, n, shape, g):
     """Whether frequencies are faster on the CPU. rule: "conv", "conv_input" or "conv_weight"; shape: of W."""
-    return _faster(rule, ceil(n / threads()), tuple(shape), g)
+    parts = parts_of(n, direct(rule, n, shape, g) / max(n, 1))
+    return _faster(rule, ceil(n / parts), tuple(shape), g)
 
 
 @lru_cache(maxsize=1024)
@@ -46,11 +48,13 @@ def _faster(rule, n, shape, g):
 def direct(rule, n, shape, g):
     """The model's time of direct sums."""
     P, K, (c, o) = n * prod(g.out), prod(g.kernel), shape[2:]
-    time = MULTIPLY * P * K * c * o + PASS * P * o
-    if rule == "conv_input":
+    if rule == "conv_input" and c < FEW:
         calls = 2 * K * ceil(2 * P * c / BLOCK) + 6
-        return time + ADD * P * K * c + PASS * 2 * n * prod(g.size) * c + CALL * calls
-    return time + COPY * P * K * c + CALL * (2 * ceil(P * K * c / BLOCK) + 4)
+        return MULTIPLY * P * K * c * o + ADD * P * K * c + PASS * 2 * n * prod(g.size) * c + CALL * calls
+    if rule == "conv_input":
+        (flat, _, _), c, o = adjoint(g), o, prod(g.stride) * c
+        P, K = n * prod(flat.out), prod(flat.kernel)
+    return MULTIPLY * P * K * c * o + COPY * P * K * c + PASS * P * o + CALL * (2 * ceil(P * K * c / BLOCK) + 4)
 
 
 def frequencies(n, shape, g):

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..ops.random import scramble, threshold
 from ..ops.windows import crop, pad, windows
-from .threads import BLOCK, blocks, parallel, splits
-from .workspace import scratch
+from .cost import direct
+from .phases import FEW, adjoint, size_of_phase, tap_of
+from .threads import BLOCK, NUMBER, blocks, parallel
+from .workspace import of_weights, scratch
 
-SMALL = 1 << 20     # multiplications below which a product is not worth a second thread
-FEW = 4             # channels below which an image is stored as planes: their rows are longer than pixels
 ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
 
 
@@ -24,13 +24,11 @@ def matmul(a, b):
     m, n = a.shape[0], b.shape[1]
     if a.shape[1] == 1:         # BLAS takes several times as long for a column times a row
         return a * b
-    if not splits() or m * n * a.shape[1] < SMALL:
-        return a @ b
-    y = np.empty((m, n), a.dtype)
+    y, longer, work = np.empty((m, n), a.dtype), max(m, n), min(m, n) * a.shape[1]
     if m >= n:
-        parallel(lambda part: np.matmul(a[part], b, out=y[part]), m)
+        parallel(lambda part: np.matmul(a[part], b, out=y[part]), longer, work)
     else:
-        parallel(lambda part: np.matmul(a, b[:, part], out=y[:, part]), n)
+        parallel(lambda part: np.matmul(a, b[:, part], out=y[:, part]), longer, work)
     return y
 
 
@@ -38,13 +36,22 @@ def matmul(a, b):
 
 def conv(x, W, g):
     """y = ∂T/∂dy; see ops/conv.py."""
-    y, W = np.empty((len(x), *g.out, W.shape[-1]), x.dtype), W.reshape(-1, W.shape[-1])
+    y = np.empty((len(x), *g.out, W.shape[-1]), x.dtype)
+    _products(x, W.reshape(-1, W.shape[-1]), g, y, direct("conv", len(x), W.shape, g))
+    return y
 
+
+def _products(x, W, g, y, work):
+    """y (N, OH, OW, …) = the windows of x times W, a block at a time; work: of all."""
     def task(part):
         for block, X in _windows(x[part], g):
-            np.matmul(X, W, out=y[part][block].reshape(-1, W.shape[1]))
-    parallel(task, len(x))
-    return y
+            out = y[part][block]
+            if out.flags.c_contiguous:
+                np.matmul(X, W, out=out.reshape(len(X), -1))
+            else:
+                product = scratch("product", (len(X), W.shape[1]))
+                out[...] = np.matmul(X, W, out=product).reshape(out.shape)
+    parallel(task, len(x), work / max(len(x), 1))
 
 
 def conv_weight(x, dy, g):
@@ -56,7 +63,7 @@ def conv_weight(x, dy, g):
         for block, X in _windows(x[part], g):
             dW += np.matmul(X.T, dy[part][block].reshape(-1, o), out=more)
         return dW
-    return _sum(term, len(x)).reshape(*g.kernel, c, o)
+    return _sum(term, len(x), direct("conv_weight", len(x), (*g.kernel, c, o), g)).reshape(*g.kernel, c, o)
 
 
 def _windows(x, g):
@@ -87,7 +94,7 @@ def _pixels(g):
 
 def _windows_of_planes(x, g):
     """The same for few channels, a plane for each: what a tap reads of a plane are rows of one of its phases."""
-    (s, t), (h, w), c, n = g.stride, _phase_size(g), x.shape[-1], max(1, BLOCK // (prod(g.out) * prod(g.kernel)))
+    (s, t), (h, w), c, n = g.stride, size_of_phase(g), x.shape[-1], max(1, BLOCK // (prod(g.out) * prod(g.kernel)))
     for i in range(0, len(x), n):
         n = min(n, len(x) - i)
         planes, phases = scratch("planes", (c, n, h * s, w * t)), scratch("phases", (s, t, c, n, h, w))
@@ -96,57 +103,58 @@ def _windows_of_planes(x, g):
         phases[...] = planes.reshape(c, n, h, s, w, t).transpose(3, 5, 0, 1, 2, 4)
         out = scratch("windows", (*g.kernel, c, n, *g.out))
         for u, v in np.ndindex(g.kernel):
-            out[u, v] = _at(phases, u, v, g)
+            out[u, v] = tap_of(phases, u, v, g)
         yield (slice(i, i + n), slice(None)), out.reshape(prod(g.kernel) * c, -1).T
 
 
-def _phase_size(g):
-    """(h, w) of the phases of padded pixels: phase (a, b) has the pixels (s·i + a, t·j + b)."""
-    return tuple(-(-(n + sum(p)) // stride) for n, p, stride in zip(g.size, g.pads, g.stride))
-
-
-def _at(phases, u, v, g):
-    """What tap (u, v) of all windows reads of phases (s, t, …, h, w): (…, OH, OW), a view."""
-    (s, t), (a, b) = g.stride, g.out
-    return phases[u % s, v % t, ..., u // s:u // s + a, v // t:v // t + b]
-
-
 def conv_input(dy, W, g):
-    """dx = ∂T/∂x; see ops/conv.py. A product for each tap, added to what the tap reads of one phase.
+    """dx = ∂T/∂x; see ops/conv.py. A convolution of dy of stride 1 whose channels are the phases of dx."""
+    work = direct("conv_input", len(dy), W.shape, g)
+    if W.shape[2] < FEW:
+        return _input_of_planes(dy, W, g, work)
+    flat, read, phases = adjoint(g)
+    kept = of_weights(W, ("phases", g), lambda: _of_phases(W, flat, phases))
+    V = _of_phases(W, flat, phases) if kept is None else kept
+    (h, w), (s, t), c = flat.out, g.stride, W.shape[2]
+    dx = np.empty((len(dy), h * s, w * t, c), dy.dtype)
+    _products(dy[(slice(None), *read)], V, flat, dx.reshape(-1, h, s, w, t, c).transpose(0, 1, 3, 2, 4, 5), work)
+    return dx if dx.shape[1:3] == g.size else np.ascontiguousarray(dx[:, :g.size[0], :g.size[1]])
 
-    Few channels lie in planes, where rows are of pixels, and have one product for all taps.
-    """
-    (s, t), (h, w), (c, o), k = g.stride, _phase_size(g), W.shape[2:], prod(g.kernel)
-    dx, few = np.empty((len(dy), *g.size, c), dy.dtype), c < FEW
-    taps = np.ascontiguousarray(W if few else W.transpose(0, 1, 3, 2)).reshape(k, -1, o if few else c)
+
+def _of_phases(W, flat, phases):
+    """W (kh, kw, c, o) as the weight (taps·o, phases·c) of that convolution."""
+    (c, o), (s, t) = W.shape[2:], (1 + n for n in phases[-1][:2])
+    V = np.zeros((*flat.kernel, o, s, t, c), W.dtype)
+    for a, b, own, place in phases:
+        V[(*place, slice(None), a, b)] = W[own][::-1, ::-1].transpose(0, 1, 3, 2)
+    return V.reshape(-1, s * t * c)
+
+
+def _input_of_planes(dy, W, g, work):
+    """The same for few channels: a product for all taps, added to what each tap reads of one phase of the planes."""
+    (s, t), (h, w), (c, o), k = g.stride, size_of_phase(g), W.shape[2:], prod(g.kernel)
+    dx, taps = np.empty((len(dy), *g.size, c), dy.dtype), W.reshape(-1, o)
 
     def rule(i):
         n, rows = len(dy[i]), dy[i].reshape(-1, o)
-        if few:
-            phases, terms = scratch("phases", (s, t, c, n, h, w)), scratch("terms", (k * c, len(rows)))
-            terms = np.matmul(taps.reshape(-1, o), rows.T, out=terms).reshape(k, c, n, *g.out)
-        else:       # (s, t, n, c, h, w) in the order of channels last
-            phases = scratch("phases", (s, t, n, h, w, c)).transpose(0, 1, 2, 5, 3, 4)
-            term = scratch("terms", (n, *g.out, c))
+        phases, terms = scratch("phases", (s, t, c, n, h, w)), scratch("terms", (k * c, len(rows)))
+        terms = np.matmul(taps, rows.T, out=terms).reshape(k, c, n, *g.out)
         phases[...] = 0
         for at, (u, v) in enumerate(np.ndindex(g.kernel)):
-            read = _at(phases, u, v, g)
-            if few:
-                read += terms[at]
-            else:
-                np.matmul(rows, taps[at], out=term.reshape(-1, c))
-                read += term.transpose(0, 3, 1, 2)
-        whole, order = scratch("dx", (n, h, s, w, t, c)), (3, 4, 0, 5, 1, 2) if few else (2, 4, 0, 5, 1, 3)
-        np.copyto(whole, phases.transpose(order))
+            read = tap_of(phases, u, v, g)
+            read += terms[at]
+        whole = scratch("dx", (n, h, s, w, t, c))
+        np.copyto(whole, phases.transpose(3, 4, 0, 5, 1, 2))
         dx[i] = crop(whole.reshape(n, h * s, w * t, c), g.pads, g.size)
-    blocks(rule, len(dy), prod(g.out) * c * (k if few else 2), least=1)
+    numbers = prod(g.out) * c * k
+    blocks(rule, len(dy), numbers, work / max(len(dy) * numbers, 1))
     return dx
 
 
-def _sum(term, n, least=1):
-    """Σ term(part) over the parts of range(n), added in their order."""
+def _sum(term, n, work):
+    """Σ term(part) over the parts of range(n), added in their order; work: of all."""
     found = {}
-    parallel(lambda part: found.update({part.start: term(part)}), n, least)
+    parallel(lambda part: found.update({part.start: term(part)}), n, work / max(n, 1))
     first, *rest = (found[start] for start in sorted(found))
     for other in rest:
         first += other
@@ -233,7 +241,7 @@ def _of_blocks(term, rows):
     def task(part):
         for k in range(part.start, part.stop):
             found[k] = term(slice(k * size, (k + 1) * size))
-    parallel(task, len(found))
+    parallel(task, len(found), NUMBER * size * rows.shape[1])
     return (np.stack(terms) for terms in zip(*found))
 
 
@@ -319,4 +327,4 @@ def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
         np.multiply(m[i], rate, out=b)
         b /= a
         theta[i] -= b
-    blocks(rule, theta.size)
+    blocks(rule, theta.size, work=3 * NUMBER)

@@ -7,6 +7,7 @@ It adds these optimisations, which the layers leave out for readability:
     dx            a map that is given `grads` stops at the first layer with parameters: its dx is not used
     weights       transforms of weights are kept until an optimiser moves the weights
     cotangents    adjoint and weight gradient of a layer share one transform of dy
+    second order  jvp_backward takes the dtx of each layer from the backward pass that had its dty as dy (a penalty's v)
     threads       a network with convolutions, at any depth, is split among the library's threads (`threads.py`)
 
 Only layers of exactly the known classes, with no method replaced, are run in another way than they are written.
@@ -52,7 +53,7 @@ class Executor:
     def jvp_backward(self, dy, dty, cache, tcache, grads=None):
         """As the network, without dx and dtx if grads are given."""
         with self._caching():
-            return self.node.jvp_backward(dy, dty, cache, tcache, grads, grads is None)
+            return self.node.jvp_backward(dy, dty, cache, tcache, grads, grads is None, None)
 
     def _caching(self):
         return caching(self.cache, self.net.theta)
@@ -140,7 +141,7 @@ class _AsWritten:
     def backward(self, dy, cache, grads, dx):
         return self.layer.backward(dy, cache, grads)
 
-    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx, dtx):
         return self.layer.jvp_backward(dy, dty, cache, tcache, grads)
 
     def __repr__(self):
@@ -159,19 +160,19 @@ class _Affine(_AsWritten):
                     grads["b"] += sum_rows(dy)
             return layer.adjoint(dy, ctx) if dx else None
 
-    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx, dtx):
         (_, ctx), layer = cache, self.layer
         with reusing(dty):
             if grads is not None:
                 grads["W"] += layer.wgrad(tcache, dty, ctx)
-            dtx = layer.adjoint(dty, ctx) if dx else None
+            if dx and dtx is None:
+                dtx = layer.adjoint(dty, ctx)
         return self.backward(dy, cache, grads, dx), dtx
 
 
 class _Network(_AsWritten):
     def __init__(self, layer):
-        super().__init__(layer)
-        self.layers = [_node(part) for part in layer.layers]
+        self.layer, self.layers = layer, [_node(part) for part in layer.layers]
 
     def __getattr__(self, name):
         return getattr(self.layer, name)
@@ -180,10 +181,12 @@ class _Network(_AsWritten):
 class _Chain(_Network):
     """The rules of `layers.sequential`."""
 
+    forward, jvp = Sequential.forward, Sequential.jvp
+
     def __init__(self, layer):
         super().__init__(layer)
-        self.forward, self.jvp = (getattr(Sequential, name).__get__(self) for name in ("forward", "jvp"))
         self.first = next((i for i, part in enumerate(layer.layers) if len(part.params)), len(self.layers))
+        self.passed = None, None, {}        # dy and cache of the last backward pass to dx, and each layer's dx
 
     def _needed(self, dx):
         """Index of each layer that backward runs, and whether its dx is needed."""
@@ -191,24 +194,27 @@ class _Chain(_Network):
 
     def backward(self, dy, cache, grads, dx):
         caches = check_cotangent(self, "dy", dy, cache)
+        self.passed = _, _, found = dy, cache, {}
         for i, needed in self._needed(dx):
             dy = self.layers[i].backward(dy, caches[i], self.part(grads, i), needed)
+            if grads is None:
+                found[i] = dy
         return dy if dx else None
 
-    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx, dtx):
         check_cotangent(self, "dy", dy, cache)
-        caches = check_cotangent(self, "dty", dty, cache)
+        caches, (of, at, found) = check_cotangent(self, "dty", dty, cache), self.passed
+        found = found if of is dty and at is cache else {}
         for i, needed in self._needed(dx):
-            dy, dty = self.layers[i].jvp_backward(dy, dty, caches[i], tcache[i], self.part(grads, i), needed)
+            dy, dty = self.layers[i].jvp_backward(dy, dty, caches[i], tcache[i], self.part(grads, i), needed,
+                                                  found.get(i))
         return (dy, dty) if dx else (None, None)
 
 
 class _Branches(_Network):
     """The rules of `layers.parallel`."""
 
-    def __init__(self, layer):
-        super().__init__(layer)
-        self.forward, self.jvp = (getattr(Parallel, name).__get__(self) for name in ("forward", "jvp"))
+    forward, jvp = Parallel.forward, Parallel.jvp
 
     def backward(self, dy, cache, grads, dx):
         caches, widths = cache
@@ -216,9 +222,9 @@ class _Branches(_Network):
                for i, (node, d) in enumerate(zip(self.layers, self.split(dy, widths)))]
         return total(dxs) if dx else None
 
-    def jvp_backward(self, dy, dty, cache, tcache, grads, dx):
+    def jvp_backward(self, dy, dty, cache, tcache, grads, dx, dtx):
         caches, widths = cache
-        pairs = [node.jvp_backward(d, dt, caches[i], tcache[i], self.part(grads, i), dx) for i, (node, d, dt)
+        pairs = [node.jvp_backward(d, dt, caches[i], tcache[i], self.part(grads, i), dx, None) for i, (node, d, dt)
                  in enumerate(zip(self.layers, self.split(dy, widths), self.split(dty, widths)))]
         return tuple(map(total, zip(*pairs))) if dx else (None, None)
 

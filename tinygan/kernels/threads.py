@@ -1,7 +1,7 @@
 """Work in parts, one thread each. NumPy releases the GIL while it computes, so threads run side by side.
 
     with own_threads():        BLAS uses one thread inside,
-        parallel(task, n)      and task(part) runs for slices `part` that cover range(n), at the same time
+        parallel(task, n, w)   and task(part) runs for slices `part` that cover range(n), at the same time
 
 Threads of BLAS keep a core busy for a while after each product, waiting for the next one, so they and the threads of
 this file slow each other down. A network of convolutions spends much of its time outside of products: there the work is
@@ -20,6 +20,7 @@ import threading
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import product
+from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -27,7 +28,10 @@ import numpy as np
 
 from .workspace import keep_memory
 
-BLOCK = 1 << 17     # numbers in a block: a few of them stay in the cache, and it is worth waking a thread for
+BLOCK = 1 << 17     # numbers in a block: a few of them stay in the cache
+# Work is counted in multiplications of a large product, of which a core does 40 or more a nanosecond.
+WORTH = 1 << 24     # work that a part has at least: 0.4 ms, where waking a thread and the GIL cost 0.1 ms
+NUMBER = 32         # the work of a pointwise function on one number
 _here = threading.local()       # inside: how often this thread is in own_threads; part: it works on a part
 _busy = threading.Lock()        # one call of `parallel` at a time
 _counting = threading.Lock()
@@ -96,10 +100,10 @@ if hasattr(os, "register_at_fork"):
 def own_threads():
     """Inside, BLAS uses one thread and `parallel` uses all; BLAS has its threads back when all callers have left."""
     global _inside, _before
+    keep_memory()
     if threads() == 1:
         yield
         return
-    keep_memory()
     with _counting:
         if not _inside:
             if _busy.locked():      # an interrupt left it locked: nobody is inside
@@ -124,12 +128,17 @@ def splits():
     return bool(getattr(_here, "inside", 0)) and not getattr(_here, "part", False) and threads() > 1
 
 
-def parallel(task, n, least=1):
+def parts_of(n, work):
+    """Into how many parts n elements are worth splitting, each of so much work (in multiplications; see WORTH)."""
+    return max(1, int(min(threads(), n, n * work / WORTH)))
+
+
+def parallel(task, n, work=inf):
     """task(slice) on parts that cover range(n), one for each thread; returns when all are done, raises what one raised.
 
-    Parts have at least `least` elements. Where `splits` says no there is one part.
+    work: of an element (see `parts_of`). Where `splits` says no there is one part.
     """
-    parts = min(threads(), n // max(least, 1)) if splits() else 1
+    parts = parts_of(n, work) if splits() else 1
     if parts < 2:
         task(slice(0, n))
         return
@@ -162,14 +171,11 @@ def parallel(task, n, least=1):
             raise error
 
 
-def blocks(rule, rows, width=1, least=None):
-    """rule(slice) on blocks of rows, each of `width` numbers, shared among the threads.
-
-    least: of rows for each thread; default: a block.
-    """
+def blocks(rule, rows, width=1, work=NUMBER):
+    """rule(slice) on blocks of rows, each of `width` numbers, shared among the threads; work: of a number."""
     size = max(1, BLOCK // width)
 
     def task(part):
         for i in range(part.start, part.stop, size):
             rule(slice(i, min(i + size, part.stop)))
-    parallel(task, rows, least or size)
+    parallel(task, rows, work * width)

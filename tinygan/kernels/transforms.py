@@ -29,19 +29,19 @@ the rounding error at that of the direct sum: relative 1e-6 in float32. Source: 
 products by Winograd's and Lavin & Gray's view (2016) of such forms as transforms around one matrix product.
 
 Stride s: pixels apart by s meet the same taps. x is cut into s² phases, which become channels, and the kernel
-with it; what is left has stride 1 (`unstride`).
+with it; what is left has stride 1 (`phases.unstride`).
 """
 
 from contextlib import contextmanager
 from functools import lru_cache
-from math import ceil, prod
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from ..backend import array_module
-from ..ops.windows import Geometry
 from . import cublas
+from .phases import unstride
 from .threads import parallel
 from .workspace import kept_of, of_weights, scratch
 
@@ -111,7 +111,7 @@ def _products(P, Q, name):
     """The matrix product at each frequency, in the buffer of this name."""
     _forget(name)
     out = _buffer(name, (len(P), P.shape[1], Q.shape[2]), P)
-    _in_parts(lambda rows: _matmul(P[rows], Q[rows], out[rows]), len(P), P)
+    _in_parts(lambda rows: _matmul(P[rows], Q[rows], out[rows]), len(P), P, prod(P.shape[1:]) * Q.shape[2])
     return out
 
 
@@ -140,7 +140,7 @@ class _Transform(NamedTuple):
             pixels = _phases(x[part], g).reshape(-1, self.rows.shape[1], c)
             _matmul(self.rows, pixels, out[:k, part].transpose(1, 0, 2))
             (xp.add if self.sign > 0 else xp.subtract)(p[:, part], q[:, part], out=third[:, part])
-        _in_parts(task, n, x)
+        _in_parts(task, n, x, self.rows.size * c)
         return out
 
     def transpose(self, X, out, g=None):
@@ -153,7 +153,7 @@ class _Transform(NamedTuple):
             X_rows = X[:k, part].transpose(1, 0, 2)
             with _phases_of(out[part], g) as phases:
                 _matmul(self.rows.T, X_rows, phases.reshape(len(X_rows), -1, X.shape[-1]))
-        _in_parts(task, len(out), X)
+        _in_parts(task, len(out), X, self.rows.size * X.shape[-1])
 
     def _three(self, X):
         k, h = len(self.rows), self.pairs
@@ -208,7 +208,7 @@ def _kernel_into(V, W, g, taps):
         for phase, (own, rows) in enumerate(taps):
             w = W[own][..., part]
             _matmul(rows, w.reshape(rows.shape[1], w.shape[-1]), V[:, phase, part])
-    _in_parts(task, W.shape[-1], W)
+    _in_parts(task, W.shape[-1], W, len(V) * prod(g.kernel))
     return V
 
 
@@ -224,23 +224,11 @@ def _kernel_gradient(dV, g):
             found = _fresh((rows.shape[1], place.shape[-1]), dV)
             _matmul(rows.T, dV[:, phase, part], found)
             place[...] = found.reshape(place.shape)
-    _in_parts(task, c * o, dV)
+    _in_parts(task, c * o, dV, len(dV) * prod(g.kernel))
     return dW.reshape(*g.kernel, c, o)
 
 
-# Strides. Tap u of window i is at pixel s·i + u − p = s·(i + a) + b with 0 ≤ b < s: phase b, shift a.
-
-@lru_cache(maxsize=256)
-def unstride(g):
-    """The geometry of the phases: stride 1, kernel ⌈…/s⌉, as many windows. g itself if its stride is 1."""
-    if g.stride == (1, 1):
-        return g
-    size = tuple(ceil(n / s) for n, s in zip(g.size, g.stride))
-    before = [-((-p) // s) for s, (p, _) in zip(g.stride, g.pads)]
-    kernel = tuple((k - 1 - p) // s + q + 1 for k, s, (p, _), q in zip(g.kernel, g.stride, g.pads, before))
-    pads = tuple((q, o - 1 + k - q - n) for q, o, k, n in zip(before, g.out, kernel, size))
-    return Geometry(size, kernel, (1, 1), pads, g.out)
-
+# Strides.
 
 @lru_cache(maxsize=None)
 def _taps(g, xp):
@@ -297,8 +285,8 @@ def _buffer(name, shape, like):
     return scratch(name, shape) if type(like) is np.ndarray else _fresh(shape, like)
 
 
-def _in_parts(task, n, like):
-    parallel(task, n) if type(like) is np.ndarray else task(slice(0, n))
+def _in_parts(task, n, like, work):
+    parallel(task, n, work) if type(like) is np.ndarray else task(slice(0, n))
 
 
 def _matmul(a, b, out):

@@ -1,5 +1,6 @@
 """Checks at the border of a layer: one line that says what was expected, what came, and what to do."""
 
+from functools import lru_cache
 from itertools import chain
 from numbers import Integral
 
@@ -49,6 +50,7 @@ def check_array(name, x, shape):
     raise ShapeError(f"{what} with at least one sample, got {x.shape}; leave out empty batches")
 
 
+@lru_cache(maxsize=1024)
 def _fits(got, wanted):
     if ... in wanted:
         i = wanted.index(...)

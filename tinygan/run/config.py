@@ -33,6 +33,14 @@ def count(default, help, least=1, unset=None):
     return option(default, help, least=least, below=2**31, unset=unset)
 
 
+PLAIN = {"loss": "non_saturating", "beta2": 0.999, "schedule": "constant", "m": 1, "average": 0.0}
+
+
+def _unset(plain, name):
+    """What it means for an option not to be given, in words."""
+    return f"{plain}; dcgan_small {models.STABLE[name]}"
+
+
 @dataclass
 class Config:
     """The options of a run. None is the default: of the field, or, where that is None, of the model (see `models`)."""
@@ -44,7 +52,8 @@ class Config:
                        metavar="NAME")
     image_size: int = count(28, "images of a folder are resized to N × N")
     colour: bool = option(False, "keep the colour of images of a folder")
-    loss: str = option("non_saturating", "objective:", choices=losses.names)
+    plain: bool = option(False, "for dcgan_small: what is not given is as in Radford et al. 2016, not as found best")
+    loss: str = option(None, "objective:", choices=losses.names, unset=_unset("non_saturating", "loss"))
     smoothing: float = option(0.0, "one-sided label smoothing: the real target is 1 − X", least=0, below=1)
     latent: str = option("normal", "distribution of the latent vectors:", choices=latents)
     latent_dim: int = count(None, "dimension of the latent vectors", unset="the model's, 100")
@@ -54,18 +63,20 @@ class Config:
     g_lr: float = option(None, "learning rate of G", above=0, unset="the model's")
     d_lr: float = option(None, "learning rate of D", above=0, unset="the model's")
     beta1: float = option(None, "Adam's β₁", least=0, below=1, unset="the model's, 0.5")
-    beta2: float = option(0.999, "Adam's β₂", least=0, below=1)
-    schedule: str = option("constant", "learning-rate schedule:", choices=optim.schedules)
+    beta2: float = option(None, "Adam's β₂", least=0, below=1, unset=_unset(0.999, "beta2"))
+    schedule: str = option(None, "learning-rate schedule:", choices=optim.schedules,
+                           unset=_unset("constant", "schedule"))
     weight_decay: float = option(0.0, "factor X of the L2 penalty ½·X·‖θ‖²", least=0)
     k: int = count(1, "discriminator updates in each step")
-    m: int = count(1, "generator updates in each step")
+    m: int = count(None, "generator updates in each step", unset=_unset(1, "m"))
     seed: int = option(0, "of all random numbers; the same seed gives the same run", least=0)
-    penalty: str = option(None, "gradient penalties on D, joined by +: " + ", ".join(penalties.names), metavar="NAMES")
+    penalty: str = option(None, "gradient penalties on D, joined by +: " + ", ".join(penalties.names), metavar="NAMES",
+                          unset=_unset("no penalty", "penalty"))
     gamma: Weight = option(None, "weight of the penalties: a number, or start:end over the run", metavar="γ",
-                           unset="1 for r1, r2; 10 for the others")
+                           unset="1 for r1, r2; 10 for the others; dcgan_small without --penalty 1:0.1")
     g_penalty: float = option(0.0, "weight λ of G's penalty λ·E‖∇ log D(x)‖² at x = G(z)", least=0, metavar="λ")
-    average: float = option(0.0, "decay of an exponential moving average (EMA) of G's weights, used for samples",
-                            least=0, below=1, metavar="DECAY")
+    average: float = option(None, "decay of an exponential moving average (EMA) of G's weights, used for samples",
+                            least=0, below=1, metavar="DECAY", unset=_unset("no average", "average"))
     noise_std: Weight = option(None, "instance noise: standard deviation of noise on D's input, or start:end",
                                metavar="σ", unset="no noise")
     clip: float = option(None, "clip D's weights to [−C, C]", above=0, metavar="C")
@@ -75,7 +86,7 @@ class Config:
     spectral: bool = option(False, "spectral normalisation in D")
     minibatch_std: bool = option(False, "minibatch standard deviation as a feature of D")
     dropout: float = option(None, "dropout rate after D's convolutions", least=0, below=1,
-                            unset="0.3; none in dcgan64 and dcgan128")
+                            unset="0.3; none in dcgan64, dcgan128 and, unless --plain, dcgan_small")
     conditional: bool = option(False, "conditional GAN, on the labels of the data")
     backend: str = option("numpy", "numpy or cupy", metavar="NAME")
     capture: bool = option(False, "replay the training step as a CUDA graph (cupy)")
@@ -85,15 +96,12 @@ class Config:
     def __post_init__(self):
         for f in fields(self):
             setattr(self, f.name, _checked(f, getattr(self, f.name)))
-        if self.gamma is not None and not self.penalty:
-            raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, or "
-                              f"leave gamma out (--gamma none, if it is from --config)")
 
     def resolve(self, samples):
         """Fill in what depends on the model and on samples, the shape of one; returns the model's Recipe."""
         if self.model is None:
             self.model = models.for_samples(samples)
-        recipe = models.get(self.model)
+        recipe, given = models.get(self.model), self.penalty is not None
         flat = ("points", "mixture")
         if len(samples) == 1 and self.model not in flat:
             raise ConfigError(f"model {self.model!r} expected images, got data {self.data!r} of shape {samples} a "
@@ -103,13 +111,18 @@ class Config:
                               f"another model: {', '.join(n for n in models.names if n not in flat)}")
         if len(samples) == 1 and self.augment:
             raise ConfigError(f"expected images to augment, got points, {self.data!r}; leave out augment")
-        self.batch = self.batch or recipe.batch
+        recipe = recipe._replace(options={} if self.plain else recipe.options)
+        defaults = PLAIN | {"batch": recipe.batch, "g_lr": recipe.lr, "d_lr": recipe.lr, "beta1": recipe.beta1}
+        for name, value in (defaults | recipe.options).items():
+            if getattr(self, name) is None and name != "epochs" and not (name == "gamma" and given):
+                setattr(self, name, value)
+        if self.gamma is not None and not self.penalty:
+            raise ConfigError(f"expected a penalty for gamma {self.gamma!r} to weigh, got none; add --penalty r1, or "
+                              f"leave gamma out (--gamma none, if it is from --config)")
         if self.batch % self.pack:
             raise ConfigError(f"expected a batch that is a multiple of the pack of {self.pack}, got {self.batch}; "
                               f"choose another batch or pack")
-        self.g_lr, self.d_lr = self.g_lr or recipe.lr, self.d_lr or recipe.lr
-        self.beta1 = recipe.beta1 if self.beta1 is None else self.beta1
-        return recipe
+        return recipe._replace(epochs=recipe.options.get("epochs", recipe.epochs))
 
 
 def from_options(options):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import data, inversion, metrics, models
+from .. import data, inversion, metrics
 from ..errors import ConfigError, DataError, MissingError, ShapeError
 from . import checkpoint
 from .config import build, from_options, source
@@ -20,6 +20,7 @@ def read_config(path):
     try:
         options = json.loads(Path(path).read_text(encoding="utf-8"))
         shape = tuple(options.pop("sample_shape"))
+        options.setdefault("plain", True)       # written before there were other settings
         from_options(options)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingError(f"expected the config.json of a run at {path}, got no file; each run has one in its "
@@ -42,7 +43,7 @@ def load(folder, seed=None):
         raise MissingError(f"expected the folder of a run (with config.json in it), got {folder}; "
                            f"make one with: tinygan train --out {folder}") from None
     config = from_options(options)
-    recipe, config.backend = models.get(config.model), "numpy"
+    recipe, config.backend = config.resolve(shape), "numpy"
     gan = build(config, recipe, shape, 0, seed, 1)
     average = {"average": gan.average.net} if gan.average else {}
     checkpoint.load(folder / "weights.npz", G=gan.G, D=gan.D, **average)

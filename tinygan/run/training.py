@@ -80,7 +80,7 @@ def resume(folder, quiet=False, data=None):
         state = checkpoint.load_state(path, lambda text: print(f"tinygan: warning: {text}", file=sys.stderr))
         options = state[1].get("config")
     try:
-        run = Run(from_options(options | ({} if data is None else {"data": data})))
+        run = Run(from_options({"plain": True} | options | ({} if data is None else {"data": data})))
     except (TypeError, AttributeError, ConfigError) as error:
         raise DataError(f"expected the options of a run in {path}, got {' '.join(str(error).split())[:100]}; is it of "
                         f"another version?") from None
