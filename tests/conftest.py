@@ -1,5 +1,6 @@
 """What all tests share: the backends that are present, and hypothesis without a clock."""
 
+import gc
 import json
 import os
 import sys
@@ -22,6 +23,14 @@ backend.register("strict", strict)
 # No deadline: machines are noisy. Derandomised: a red run is red again for whoever looks into it.
 hypothesis.settings.register_profile("tinygan", deadline=None, derandomize=True, max_examples=40)
 hypothesis.settings.load_profile("tinygan")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage():
+    """What is there before a module of tests stays: to look through it again at each collection, as in each capture of
+    a step, takes longer than many a test."""
+    gc.collect()
+    gc.freeze()
 
 
 def _backends():
