@@ -50,11 +50,16 @@ def rng():
     return np.random.default_rng(0)
 
 
-@pytest.fixture
-def few_digits(monkeypatch):
-    """Of the bundled digits there is only each tenth: 500, 50 of each class."""
+@pytest.fixture(scope="session")
+def each_tenth_digit():
     images, labels = data.load("mnist5k")
-    monkeypatch.setattr(data, "mnist5k", lambda: (images[::10].copy(), labels[::10].copy()))
+    return images[::10].copy(), labels[::10].copy()
+
+
+@pytest.fixture
+def few_digits(each_tenth_digit, monkeypatch):
+    """Of the bundled digits there is only each tenth: 500, 50 of each class."""
+    monkeypatch.setattr(data, "mnist5k", lambda: tuple(array.copy() for array in each_tenth_digit))
 
 
 @pytest.fixture
@@ -66,6 +71,14 @@ def no_curves(monkeypatch):
         with plots.atomic(path, "w") as file:
             json.dump(log, file)
     monkeypatch.setattr(plots, "curves", curves)
+
+
+@pytest.fixture
+def no_figures(no_curves, monkeypatch):
+    """Nor does a run's page have its figure of layers: test_report and test_inspect look at it."""
+    from matplotlib.figure import Figure
+    from tinygan import inspect
+    monkeypatch.setattr(inspect, "figure", lambda records: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kernels.emulator import DEVICES
-from tinygan import backend, cli, models, run
+from tinygan import backend, cli, data, models, run
 from tinygan.data import files
 from tinygan.errors import ConfigError, DataError, MissingError
 from tinygan.run import Config, checkpoint, training
@@ -22,7 +22,7 @@ from tinygan.run import Config, checkpoint, training
 EVERYTHING = dict(model="dcgan", width=0.05, batch=20, steps=24, loss="relativistic", penalty="r1+r2", gamma="1:0.1",
                   average=0.9, spectral=True, noise_std="0.1:0", schedule="cosine", augment="translation", k=2)
 PLAIN = dict(model="mlp", width=0.05, batch=50, steps=30)
-pytestmark = pytest.mark.usefixtures("small_pictures", "no_curves")
+pytestmark = pytest.mark.usefixtures("small_pictures", "few_digits", "no_curves")
 SAME = ("log.csv", "samples.png", "losses.png", "progress.gif")
 
 
@@ -39,7 +39,7 @@ def finished_runs(tmp_path_factory):
 
 
 @pytest.fixture
-def whole(finished_runs, small_pictures, no_curves):
+def whole(finished_runs, small_pictures, few_digits, no_curves):
     """A function: options -> the folder of an uninterrupted run with them, made once and only read."""
     made, folder = finished_runs
 
@@ -158,8 +158,9 @@ def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, each_tenth_digit):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "mnist5k", lambda: each_tenth_digit)
         patch.setattr(training, "IMAGES", 9)
         return run.train(tmp_path_factory.mktemp("run") / "r", quiet=True, **dict(PLAIN, steps=3))
 
@@ -250,9 +251,9 @@ def test_two_runs_in_one_folder(tmp_path):
     try:
         assert holder.stdout.readline() == b"held\n"
         before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
-        for data in (None, "mnist5k"):
+        for name in (None, "mnist5k"):
             with pytest.raises(ConfigError, match="another run trains in"):
-                run.resume(tmp_path / "r", quiet=True, data=data)
+                run.resume(tmp_path / "r", quiet=True, data=name)
         assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before
     finally:
         holder.kill()
