@@ -64,13 +64,21 @@ def few_digits(each_tenth_digit, monkeypatch):
 
 @pytest.fixture
 def no_curves(monkeypatch):
-    """losses.png of a run holds its log as JSON. Drawing it takes longer than a short run; test_plots looks at it."""
+    """losses.png of a run holds its log as JSON, and a picture of points has their bytes as its pixels.
+
+    Drawing either takes longer than a short run; test_plots looks at them.
+    """
     from tinygan.run import plots
 
     def curves(log, path):
         with plots.atomic(path, "w") as file:
             json.dump(log, file)
+
+    def scatter(points, real=None):
+        both = np.concatenate([points] if real is None else [points, real])
+        return np.ascontiguousarray(both, "float32").view("uint8")
     monkeypatch.setattr(plots, "curves", curves)
+    monkeypatch.setattr(plots, "scatter", scatter)
 
 
 @pytest.fixture
