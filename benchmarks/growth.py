@@ -29,9 +29,10 @@ SERIES = {
     "side": [dict(batch=16, width=0.5, side=s) for s in (28, 64, 128)],
 }
 LIMIT = 90      # seconds for a point
+SECONDS = 2.0   # of them for its steps
 
 
-def point(name, batch, width, side):
+def point(name, batch, width, side, seconds=SECONDS):
     """{"median_s", "memory_mib"} of one setting, in this process."""
     if name != "numpy":         # what all sizes need
         gan, x = bench.game("dcgan", 1, name, capture=True, width=0.02, image=(28, 28, 1))
@@ -41,14 +42,15 @@ def point(name, batch, width, side):
     before = _memory(name)
     gan, x = bench.game("dcgan", batch, name, capture=name == "cupy", width=width, image=(side, side, 1))
     gan.step(x)         # the first is not captured
-    times = bench.clock(lambda: gan.step(x), name, seconds=2.0, least=5)
+    times = bench.clock(lambda: gan.step(x), name, seconds, least=5)
     return {"batch": batch, "width": width, "side": side, "memory_mib": _memory(name) - before,
             **dict(zip(("median_s", "q25_s", "q75_s", "host_s"), times))}
 
 
-def _in_a_process(name, setting):
+def _in_a_process(name, setting, seconds):
     """The result of `point`, or the setting with the "error" that it ended with."""
-    command = [sys.executable, __file__, "--backend", name, "--point", json.dumps(setting)]
+    command = [sys.executable, __file__, "--backend", name, "--point", json.dumps(setting),
+               "--seconds", str(seconds)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     except subprocess.TimeoutExpired:
@@ -74,10 +76,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", default="numpy")
     parser.add_argument("--out", default="growth", help="name of the .json and .png (default growth)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"of steps at each point (default {SECONDS})")
     parser.add_argument("--point", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.point:
-        print(json.dumps(point(args.backend, **json.loads(args.point))))
+        print(json.dumps(point(args.backend, **json.loads(args.point), seconds=args.seconds)))
         return
     results = {"hardware": bench.hardware(), "backend": args.backend, "series": {}, "exponents": {}, "failed": []}
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +88,7 @@ def main():
         rows = results["series"][name] = []
         print(f"{name:<8}{'ms a step':>12}{'of it host':>12}{'MiB':>8}")
         for setting in settings:
-            row = _in_a_process(args.backend, setting)
+            row = _in_a_process(args.backend, setting, args.seconds)
             if "error" in row:
                 results["failed"].append(row)
                 print(f"{setting[name]:<8g} failed: {(row['error'].strip().splitlines() or [''])[-1]}", flush=True)

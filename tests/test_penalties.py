@@ -57,11 +57,16 @@ def test_every_parameter_against_differences(name, build):
             finally:
                 theta[i] = origin
         return f
-    tried = np.random.default_rng(0).permutation(theta.size)[:30]
+    # Of each array of parameters an element; where there are few arrays, more.
+    choose, tried, start = np.random.default_rng(0), [], 0
+    for shape in D.params.shapes.values():
+        size = int(np.prod(shape))
+        tried += list(start + choose.permutation(size)[:1 if build is images else 3])
+        start += size
     numerical = np.array([gradcheck.derivative(moved(i))[0] for i in tried])
     scale = max(abs(grads.vector).max(), 1e-3)
     assert abs(grads.vector[tried] - numerical).max() <= 1e-8 * scale
-    assert np.count_nonzero(numerical) > 10
+    assert np.count_nonzero(numerical) > 0.7 * len(tried)
     # Along a direction in all parameters at once.
     r = np.sign(grads.vector) * np.random.default_rng(1).uniform(0.5, 1.5, theta.size) / theta.size**0.5
     origin = theta.copy()

@@ -15,12 +15,16 @@ JOINED = re.sub(r" \\\n +", " ", README + TABLES)      # a command that goes on 
 CODE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-WORDS = [["step 100: loss"], ["RMSNorm(): ok", "second dgamma", "loss of D"], ["of real digits 10"]]
+# What each example prints, and its number of steps with the few that are taken here.
+WORDS = [["step 4: loss"], ["RMSNorm(): ok", "second dgamma", "loss of D"], ["of real digits 10"]]
+STEPS = [("range(100)", "range(4)"), ("steps=20", "steps=2"), ("steps=50", "steps=3")]
 
 
-@pytest.mark.parametrize("code, words", [*zip(CODE, WORDS)], ids=range(len(CODE)))
-def test_its_python_runs(code, words, few_digits, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("code, words, steps", [*zip(CODE, WORDS, STEPS)], ids=range(len(CODE)))
+def test_its_python_runs(code, words, steps, few_digits, no_curves, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    assert code.count(steps[0]) == 1
+    code = code.replace(*steps)
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
     out = capsys.readouterr().out
     assert all(word in out for word in words)

@@ -140,6 +140,14 @@ def test_other_passes_stay_where_the_user_is():
         gradcheck.check_backward(Root(), x, rng=seed).raise_if_wrong()
 
 
+def test_a_forward_that_spawns_generators_gets_the_same_ones_each_time():
+    class Spawns(Dense):
+        def forward(self, x, train=True, rng=None):
+            y, cache = super().forward(x, train, rng)
+            return y + rng.spawn(1)[0].standard_normal(y.shape).astype(y.dtype), cache
+    gradcheck.check_layer(Spawns(3, 2), x_of((4, 3))).raise_if_wrong()
+
+
 def test_a_backward_of_ones_own():
     class Twice(Sequential):                        # y = 2·body
         def forward(self, x, train=True, rng=None):

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from kernels.emulator import DEVICES
-from tinygan import backend, cli, models, run
+from tinygan import backend, cli, data, models, run
 from tinygan.data import files
 from tinygan.errors import ConfigError, DataError, MissingError
 from tinygan.run import Config, checkpoint, training
 
 # All that a state has to hold at once: averages, spectral vectors, running statistics, schedules, dropout, noise.
-EVERYTHING = dict(model="dcgan", width=0.05, batch=20, steps=24, loss="relativistic", penalty="r1+r2", gamma="1:0.1",
+EVERYTHING = dict(model="dcgan", width=0.05, batch=20, steps=12, loss="relativistic", penalty="r1+r2", gamma="1:0.1",
                   average=0.9, spectral=True, noise_std="0.1:0", schedule="cosine", augment="translation", k=2)
 PLAIN = dict(model="mlp", width=0.05, batch=50, steps=30)
-pytestmark = pytest.mark.usefixtures("small_pictures", "no_curves")
+pytestmark = pytest.mark.usefixtures("small_pictures", "few_digits", "no_curves")
 SAME = ("log.csv", "samples.png", "losses.png", "progress.gif")
 
 
@@ -39,7 +39,7 @@ def finished_runs(tmp_path_factory):
 
 
 @pytest.fixture
-def whole(finished_runs, small_pictures, no_curves):
+def whole(finished_runs, small_pictures, few_digits, no_curves):
     """A function: options -> the folder of an uninterrupted run with them, made once and only read."""
     made, folder = finished_runs
 
@@ -80,7 +80,7 @@ def start(options, folder, stop):
     stop_at(r, stop)
 
 
-@pytest.mark.parametrize("options, stop", [(EVERYTHING, 1), (EVERYTHING, 7), (EVERYTHING, 23), (PLAIN, 7),
+@pytest.mark.parametrize("options, stop", [(EVERYTHING, 1), (EVERYTHING, 5), (EVERYTHING, 11), (PLAIN, 7),
                                            (PLAIN, 0), (dict(data="ring", steps=12, average=0.9), 5)])
 def test_resumed_is_the_same_to_the_bit(tmp_path, whole, options, stop):
     start(options, tmp_path / "parts", stop)
@@ -107,10 +107,11 @@ def test_on_a_device_too_and_captured(tmp_path, options, device):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_fifty_kills(tmp_path):
-    """SIGKILL at random moments of a short run, a resume after each: nothing is lost but the steps since."""
-    options = dict(PLAIN, steps=400)
+def test_fifty_kills(tmp_path, monkeypatch):
+    """SIGKILL at random moments of a run that is saved after each step: nothing is lost but the steps since."""
+    options = dict(PLAIN, steps=60)
     run.train(tmp_path / "whole", quiet=True, **options)
+    monkeypatch.setattr(training, "SAVE_EVERY", 0)
     victim, moments = tmp_path / "victim", random.Random(0)
     start(options, victim, 1)
     seen, kills = [], 0
@@ -121,12 +122,12 @@ def test_fifty_kills(tmp_path):
                 run.resume(victim, quiet=True)
             finally:
                 os._exit(0)
-        time.sleep(moments.uniform(0.0, 0.25))
+        time.sleep(moments.uniform(0.0, 0.12))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         kills += os.WIFSIGNALED(status)
         seen.append(checkpoint.load_state(victim / "checkpoint.npz")[1]["steps"])
-        if seen[-1] == 400:                     # all steps done before the fiftieth kill: start again
+        if seen[-1] == 60:                     # all steps done before the fiftieth kill: start again
             assert_same_run(tmp_path / "whole", run.resume(victim, quiet=True).folder)
             for path in victim.iterdir():
                 path.unlink()
@@ -139,9 +140,13 @@ def test_fifty_kills(tmp_path):
 
 
 def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
-    options = ["--model", "mlp", "--width", "0.05", "--batch", "50", "--steps", "250", "--quiet", "--no-report"]
-    command = [sys.executable, "-m", "tinygan", "train"]
-    process = subprocess.Popen([*command, *options, "--out", str(tmp_path / "r")], stderr=subprocess.PIPE, text=True)
+    # In processes of their own: OpenBLAS shares products out otherwise once a process has forked, as this one has.
+    script = ("import sys; from tinygan import cli; from tinygan.run import plots, training\n"
+              "training.FRAMES = training.IMAGES = 9; plots.curves = lambda log, path: path.write_text(str(log))\n"
+              "sys.exit(max(cli.main(args.split('|')) for args in sys.argv[1:]))")
+    command, quiet = [sys.executable, "-c", script], ["--quiet", "--no-report"]
+    options = ["train", "--model", "mlp", "--width", "0.05", "--batch", "50", "--steps", "250", *quiet, "--out"]
+    process = subprocess.Popen([*command, "|".join([*options, str(tmp_path / "r")])], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "r/checkpoint.npz").exists():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
@@ -150,16 +155,15 @@ def test_ctrl_c_then_resume_from_the_command_line(tmp_path):
     assert process.returncode == 130 and "--resume" in err
     steps = checkpoint.load_state(tmp_path / "r/checkpoint.npz")[1]["steps"]
     assert 0 < steps < 250
-    # Each in a process of its own: OpenBLAS shares products out otherwise once a process has forked, as this one has.
-    for rest in (["--resume", str(tmp_path / "r"), "--quiet", "--no-report"],
-                 [*options, "--out", str(tmp_path / "whole")]):
-        subprocess.run([*command, *rest], check=True, capture_output=True, timeout=120)
+    subprocess.run([*command, "|".join(["train", "--resume", str(tmp_path / "r"), *quiet]),
+                    "|".join([*options, str(tmp_path / "whole")])], check=True, capture_output=True, timeout=120)
     assert_same_run(tmp_path / "whole", tmp_path / "r")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, each_tenth_digit):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "mnist5k", lambda: each_tenth_digit)
         patch.setattr(training, "IMAGES", 9)
         return run.train(tmp_path_factory.mktemp("run") / "r", quiet=True, **dict(PLAIN, steps=3))
 
@@ -250,9 +254,9 @@ def test_two_runs_in_one_folder(tmp_path):
     try:
         assert holder.stdout.readline() == b"held\n"
         before = {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()}
-        for data in (None, "mnist5k"):
+        for name in (None, "mnist5k"):
             with pytest.raises(ConfigError, match="another run trains in"):
-                run.resume(tmp_path / "r", quiet=True, data=data)
+                run.resume(tmp_path / "r", quiet=True, data=name)
         assert {p.name: p.read_bytes() for p in (tmp_path / "r").iterdir()} == before
     finally:
         holder.kill()

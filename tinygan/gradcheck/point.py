@@ -26,6 +26,8 @@ class Point:
     def __init__(self, layer, x, rng, train):
         self.layer = layer.astype("float64") if isinstance(layer, Layer) else copy.deepcopy(layer)
         self.rng, self.train, self.seed = rng, train, int(rng.integers(2**32))
+        self.masks = np.random.default_rng(self.seed)
+        self.start = self.masks.bit_generator.state
         self.xp, self.where = array_module(x), backend.name_of(x)
         x = x.astype("float64", order="C")      # so that reshape gives views
         self.args = {"x": x, "tx": self.normal(x.shape)}
@@ -56,10 +58,15 @@ class Point:
     # The maps, with their results checked for being pairs.
 
     def forward(self):
-        """The same masks at every call: a generator with the same seed."""
+        """The same masks at every call: the generator begins again, which is faster than another of the same seed."""
         self.given = self.args["x"].copy()      # a map that writes into it shows, and does not move the point
-        return self._pair("forward", "y, cache",
-                          self.layer.forward(self.given, train=self.train, rng=np.random.default_rng(self.seed)))
+        return self._pair("forward", "y, cache", self._forward(self.given))
+
+    def _forward(self, x):
+        if self.masks.bit_generator.seed_seq.n_children_spawned:        # which its state does not count
+            self.masks = np.random.default_rng(self.seed)
+        self.masks.bit_generator.state = self.start
+        return self.layer.forward(x, train=self.train, rng=self.masks)
 
     def passed(self, between=True):
         """forward, and then another batch through the same layer, as in a game: a cache is that of its own pass."""
@@ -67,7 +74,7 @@ class Point:
         self.pass_x = self.given, x.copy()      # forward is called again for differences
         if between:
             other = 0.75 * x + 0.25 * x.reshape(-1)[::-1].reshape(x.shape)      # no number beyond those of x
-            self.layer.forward(other, train=self.train, rng=np.random.default_rng(self.seed))
+            self._forward(other)
         return result
 
     def backward(self, cache, grads=None):
