@@ -1,8 +1,10 @@
-"""Surnames: the softmax's Jacobian, both players' objectives, and what the divergences say of known samples."""
+"""Surnames: the softmax's Jacobian, drawn letters and their gradient, both players' objectives, and what the
+divergences say of known samples."""
 
 import numpy as np
 import pytest
 
+from tinygan import gradcheck
 from tinygan.errors import DataError
 
 
@@ -25,6 +27,33 @@ def test_jacobian(text, largest):
     v = np.full(27, -1 / 26)
     v[0] = 1
     np.testing.assert_allclose(J @ v, 27 / 26 * largest * (1 - largest) * v, atol=1e-14)
+
+
+def test_letters_are_drawn_with_their_probabilities(text):
+    x, layer = np.array([[0.5, -1.0, 2.0]]).repeat(40_000, axis=0), text["Letters"]()
+    drawn, y = layer.forward(x, rng=0)[0], layer.forward(x, train=False)[0]
+    assert set(np.unique(drawn)) == {0, 1} and (drawn.sum(-1) == 1).all()
+    np.testing.assert_allclose(drawn.mean(0), y[0], atol=0.01)
+
+
+def test_the_gradient_of_drawn_letters_is_exact_in_the_mean(text):
+    """For the D of exercise 2, E D = y₁ᵀ A y₂, with the mean over all pairs of letters."""
+    rng, layer = np.random.default_rng(0), text["Letters"]()
+    logits, A, e = rng.standard_normal((2, 3)), rng.standard_normal((3, 3)), np.eye(3)
+    _, y = layer.forward(logits, rng=0)
+    mean = sum(y[0, i] * y[1, j] * layer.backward(np.stack([A @ e[j], A.T @ e[i]]), y)
+               for i in range(3) for j in range(3))
+    gradcheck.check_loss(lambda logits: bilinear(logits, A, mean), logits).raise_if_wrong()
+
+
+def bilinear(logits, A, gradient):
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    return p[0] @ A @ p[1], gradient
+
+
+def test_names_end_at_their_first_blank(text):
+    one_hot = np.eye(27)[[[[3, 1, 0, 20, 0, 0, 0, 0]], [[0, 1, 2, 3, 4, 5, 6, 7]]]]
+    assert text["read"](one_hot).tolist() == [[3, 1, 0, 0, 0, 0, 0, 0], [0] * 8]
 
 
 def test_divergence(text):
