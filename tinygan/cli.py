@@ -84,13 +84,13 @@ def _parser():
 
     add = command(_train, "train on the bundled digits, or on your data",
                   "Train a GAN and leave samples, an animation, curves, a log and weights in a run folder.", [
-                      "train                                        small DCGAN on the bundled digits: 1-2 minutes",
+                      "train                                        small DCGAN on the bundled digits: 2-3 minutes",
                       "train --model mlp --epochs 100               the MLP GAN",
                       "train --model dcgan --data idx:my/mnist      the full DCGAN on IDX files",
                       "train --data ring --steps 5000               a mixture of 8 Gaussians",
                       "train --resume my-run                        continue a stopped run; it resumes bit-exactly",
                       "train --config my-run/config.json --seed 1   the same options, another seed",
-                      "train --loss relativistic --penalty r1+r2 --gamma 1:0.1 --beta1 0 --average 0.999 --dropout 0"],
+                      "train --plain                                settings as in Radford et al. 2016"],
                   argument_default=argparse.SUPPRESS)       # what is not given is left to Config, or to --config
     add_options(add)
     add("--out", metavar="FOLDER", help="the run's folder, new or empty (default runs/<time>-<model>)")

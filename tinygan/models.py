@@ -174,9 +174,9 @@ class Recipe(NamedTuple):
     options: Mapping = {}
 
 
-# Relativistic pairs with R1 + R2 (Huang et al. 2024), two steps of G, averaged weights; no dropout.
-STABLE = dict(loss="relativistic", penalty="r1+r2", gamma="1:0.1", batch=8, epochs=8, m=2, g_lr=2e-3, d_lr=2e-3,
-              beta1=0.0, beta2=0.99, schedule="cosine", average=0.997, dropout=0.0)
+# Relativistic pairs with R1 + R2 (Huang et al. 2024), two steps of G, averaged weights, a small z; no dropout.
+STABLE = dict(loss="relativistic", penalty="r1+r2", gamma="1:0.1", batch=8, epochs=8, m=2, latent_dim=20, g_lr=2e-3,
+              d_lr=2e-3, beta1=0.0, beta2=0.99, schedule="cosine", average=0.997, dropout=0.0)
 
 
 _RECIPES = {"mlp": Recipe(mlp, 128, 200), "dcgan": Recipe(dcgan, 64, 20), "dcgan_deep": Recipe(dcgan_deep, 64, 20),

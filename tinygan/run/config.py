@@ -56,7 +56,7 @@ class Config:
     loss: str = option(None, "objective:", choices=losses.names, unset=_unset("non_saturating", "loss"))
     smoothing: float = option(0.0, "one-sided label smoothing: the real target is 1 − X", least=0, below=1)
     latent: str = option("normal", "distribution of the latent vectors:", choices=latents)
-    latent_dim: int = count(None, "dimension of the latent vectors", unset="the model's, 100")
+    latent_dim: int = count(None, "dimension of the latent vectors", unset=_unset("the model's, 100", "latent_dim"))
     epochs: float = option(None, "passes over the data", above=0, below=1e9, unset="the model's")
     steps: int = count(None, "stop after N steps, if that comes first")
     batch: int = count(None, "samples in a minibatch", unset="the model's")
