@@ -69,8 +69,8 @@ def test_seeds_reproduce_and_the_two_networks_differ():
 
 
 def test_hyper_parameters_of_the_sources():
-    assert models.get("mlp")[1:5] == (128, 200, 2e-4, 0.5)
-    assert models.get("dcgan")[1:5] == models.get("dcgan-deep")[1:5] == (64, 20, 2e-4, 0.5)
+    assert models.get("mlp")[1:] == (128, 200, 2e-4, 0.5)
+    assert models.get("dcgan")[1:] == models.get("dcgan-deep")[1:] == (64, 20, 2e-4, 0.5)
     G, D = models.dcgan()
     assert all(layer.slope == 0.2 for net in (G, D) for layer in net.layers if type(layer).__name__ == "LeakyReLU")
     assert [layer.rate for layer in D.layers if type(layer).__name__ == "Dropout"] == [0.3, 0.3]

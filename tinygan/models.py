@@ -17,7 +17,7 @@ Every builder takes these options for D, each off by default, and the convolutio
 """
 
 from math import prod
-from typing import Callable, Mapping, NamedTuple
+from typing import Callable, NamedTuple
 
 from .errors import ConfigError, choose
 from .layers import (Augment, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Fourier, LeakyReLU,
@@ -162,25 +162,16 @@ def _pair(G, D, latent, image, options, rng, dtype, backend):
 
 
 class Recipe(NamedTuple):
-    """How a model is trained unless options say otherwise: batch size, epochs, Adam's learning rate and β₁.
-
-    options: of `tinygan train`, in the place of these and of the plain GAN's, found by evaluation on held-out data.
-    """
+    """How a model is trained unless options say otherwise: batch size, epochs, Adam's learning rate and β₁."""
     build: Callable
     batch: int
     epochs: int
     lr: float = 2e-4
     beta1: float = 0.5
-    options: Mapping = {}
-
-
-# Relativistic pairs with R1 + R2 (Huang et al. 2024), two steps of G, averaged weights, a small z; no dropout.
-STABLE = dict(loss="relativistic", penalty="r1+r2", gamma="1:0.1", batch=8, epochs=8, m=2, latent_dim=20, g_lr=2e-3,
-              d_lr=2e-3, beta1=0.0, beta2=0.99, schedule="cosine", average=0.997, dropout=0.0)
 
 
 _RECIPES = {"mlp": Recipe(mlp, 128, 200), "dcgan": Recipe(dcgan, 64, 20), "dcgan_deep": Recipe(dcgan_deep, 64, 20),
-            "dcgan_small": Recipe(dcgan_small, 32, 20, lr=1e-3, options=STABLE),
+            "dcgan_small": Recipe(dcgan_small, 32, 20, lr=1e-3),
             "dcgan64": Recipe(dcgan64, 64, 20), "dcgan128": Recipe(dcgan128, 32, 20),
             "points": Recipe(points, 256, 100, lr=1e-3), "mixture": Recipe(mixture, 256, 100, lr=1e-3, beta1=0.0)}
 names = tuple(_RECIPES)

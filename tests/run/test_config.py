@@ -8,7 +8,7 @@ import pytest
 
 from tinygan import cli, run
 from tinygan.errors import ConfigError
-from tinygan.models import STABLE
+from tinygan.run.config import STABLE
 from tinygan.run import Config, checkpoint
 
 OPTIONS = [f for f in fields(Config) if f.metadata]

@@ -55,15 +55,9 @@ def _fits(got, wanted):
     if ... in wanted:
         i = wanted.index(...)
         after = len(wanted) - i - 1
-        if len(got) < i + after:
-            return False
-        got, wanted = got[:i] + got[len(got) - after:], wanted[:i] + wanted[i + 1:]
-    elif len(got) != len(wanted):
-        return False
-    for n, m in zip(got, wanted):       # a loop: `all` takes twice as long
-        if n != m and not isinstance(m, str):
-            return False
-    return True
+        return (len(got) >= i + after and _fits(got[:i], wanted[:i])
+                and _fits(got[len(got) - after:], wanted[i + 1:]))
+    return len(got) == len(wanted) and all(isinstance(m, str) or n == m for n, m in zip(got, wanted))
 
 
 def _remedy(wanted, got):
