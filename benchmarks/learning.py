@@ -54,8 +54,8 @@ DIGITS = {
     "MLP GAN": dict(model="mlp", batch=32, epochs=20),      # a start: its source trains ten times as long
     "DCGAN": dict(model="dcgan_small", plain=True),
     "DCGAN, as large": dict(model="dcgan_small", plain=True, width=0.5, m=2, batch=16),     # and as long as the best
-    "best": dict(model="dcgan_small", width=0.5, loss="relativistic", penalty="r1+r2", gamma="1:0.1", beta1=0.0,
-                 beta2=0.99, g_lr=2e-3, d_lr=2e-3, m=2, schedule="cosine", batch=16, epochs=20, average=0.997,
+    "best": dict(model="dcgan_small", plain=True, width=0.5, loss="relativistic", penalty="r1+r2", gamma="1:0.1",
+                 beta1=0.0, beta2=0.99, g_lr=2e-3, d_lr=2e-3, m=2, schedule="cosine", batch=16, average=0.997,
                  dropout=0.0),
 }
 # On labels, judged on samples of each class in turn.
