@@ -49,7 +49,7 @@ def test_the_best_recipe_is_the_command_on_the_page(tmp_path, monkeypatch):
     import shlex
     from tinygan import cli, run
     readme = re.sub(r" \\\n +", " ", (FOLDER / "README.md").read_text(encoding="utf-8"))
-    command = next(line for line in readme.splitlines() if line.startswith("    tinygan train --width"))
+    command = next(line for line in readme.splitlines() if line.startswith("    tinygan train --plain --width"))
     monkeypatch.chdir(tmp_path)
     cli.main([*shlex.split(command)[1:], "--steps", "1", "--out", "r", "--quiet", "--no-report"])
     found, best = run.read_config(tmp_path / "r/config.json")[0], _load("learning").DIGITS["best"]
