@@ -171,17 +171,17 @@ points.savefig("28_heartbeats-components.png")
 # of its samples, 0.76 of its beats); the wide one comes closer (0.60 and 0.64).
 #
 # The Fréchet distance is 0.71 with a spread of 0.29; that of the Gaussian is 0.56, although the second picture shows
-# that most of its points are no beats. The distance sees only means and covariances, and the Gaussian was given both.
+# that most of its points are no beats: the distance sees only means and covariances, which the Gaussian was given.
 # Samples are no nearer to the training beats (0.083 mV) than held-out beats are (0.074 mV): no sign of memorising.
 #
-# **What was tried**, in single runs, on training beats left out: twice the steps at a falling rate, as above, helped
-# most. Shifts as augmentation, instance noise, a larger z, MinibatchStd, dense networks, other γ: no better.
+# **What was tried**, in single runs, on training beats left out: twice the steps at a falling rate, with a wider D and
+# a smaller last γ (not separated), helped most. One more dense layer in both networks: level with it. Shifts as
+# augmentation, instance noise, a larger z with MinibatchStd, twice the rate, other γ: no better.
 #
 # **A warning.** All beats are of one patient and of five minutes, and the held-out beats lie between those of the
 # training set. So the figures say how well the generator draws *this recording*, and nothing about other people. A
 # copy of the training set has the reference value of the Fréchet distance, so the distance to the nearest training
-# beat must be read beside it. Samples of a GAN that was trained on patients' data can reveal that data, and they are no
-# basis for a diagnosis.
+# beat must be read beside it. Samples can reveal patients' data of the training set, and support no diagnosis.
 #
 # ## Exercises
 # 1. Show that the nearest-neighbour test of a generator that copies the training set exactly, measured against that
