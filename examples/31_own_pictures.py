@@ -116,7 +116,7 @@ def measures(a, skip=False):
 
 
 augmented = [trained(f"augmented-{seed}", augment="translation", seed=seed) for seed in range(SEEDS)]
-plain = trained("plain", model="dcgan_small", m=1, seed=0)
+plain = trained("plain", model="dcgan_small", plain=True, seed=0)
 found = np.array([measures(a) for a in augmented])
 print(f"{'':36}{'colour noise':>14}{'nearest picture':>17}{'nearest sample':>16}")
 rows = {"with augmentation, mean": found.mean(0), "  spread of the seeds": found.std(0),

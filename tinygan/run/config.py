@@ -56,7 +56,7 @@ class Config:
                        metavar="NAME")
     image_size: int = count(28, "images of a folder are resized to N × N")
     colour: bool = option(False, "keep the colour of images of a folder")
-    plain: bool = option(False, "for dcgan_small: what is not given is as in Radford et al. 2016, not as found best")
+    plain: bool = option(False, "dcgan_small with the settings of Radford et al. 2016 for options that are not given")
     loss: str = option(None, "objective:", choices=losses.names, unset=_unset("non_saturating", "loss"))
     smoothing: float = option(0.0, "one-sided label smoothing: the real target is 1 − X", least=0, below=1)
     latent: str = option("normal", "distribution of the latent vectors:", choices=latents)
