@@ -327,4 +327,4 @@ def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
         np.multiply(m[i], rate, out=b)
         b /= a
         theta[i] -= b
-    blocks(rule, theta.size, work=3 * NUMBER)
+    blocks(rule, theta.size, work=2 * NUMBER)

@@ -31,7 +31,7 @@ from .workspace import keep_memory
 BLOCK = 1 << 17     # numbers in a block: a few of them stay in the cache
 # Work is counted in multiplications of a large product, of which a core does 40 or more a nanosecond.
 WORTH = 1 << 24     # work that a part has at least: 0.4 ms, where waking a thread and the GIL cost 0.1 ms
-NUMBER = 32         # the work of a pointwise function on one number
+NUMBER = 64         # the work of a pointwise function on one number, whose time is that of memory
 _here = threading.local()       # inside: how often this thread is in own_threads; part: it works on a part
 _busy = threading.Lock()        # one call of `parallel` at a time
 _counting = threading.Lock()

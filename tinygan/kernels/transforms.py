@@ -42,7 +42,7 @@ import numpy as np
 from ..backend import array_module
 from . import cublas
 from .phases import unstride
-from .threads import parallel
+from .threads import NUMBER, parallel
 from .workspace import kept_of, of_weights, scratch
 
 CHUNK = 128     # samples that the host transforms at a time: what they need stays small, whatever the batch
@@ -140,7 +140,7 @@ class _Transform(NamedTuple):
             pixels = _phases(x[part], g).reshape(-1, self.rows.shape[1], c)
             _matmul(self.rows, pixels, out[:k, part].transpose(1, 0, 2))
             (xp.add if self.sign > 0 else xp.subtract)(p[:, part], q[:, part], out=third[:, part])
-        _in_parts(task, n, x, self.rows.size * c)
+        _in_parts(task, n, x, (self.rows.size + NUMBER * k) * c)
         return out
 
     def transpose(self, X, out, g=None):
@@ -153,7 +153,7 @@ class _Transform(NamedTuple):
             X_rows = X[:k, part].transpose(1, 0, 2)
             with _phases_of(out[part], g) as phases:
                 _matmul(self.rows.T, X_rows, phases.reshape(len(X_rows), -1, X.shape[-1]))
-        _in_parts(task, len(out), X, self.rows.size * X.shape[-1])
+        _in_parts(task, len(out), X, (self.rows.size + NUMBER * k) * X.shape[-1])
 
     def _three(self, X):
         k, h = len(self.rows), self.pairs
@@ -208,7 +208,7 @@ def _kernel_into(V, W, g, taps):
         for phase, (own, rows) in enumerate(taps):
             w = W[own][..., part]
             _matmul(rows, w.reshape(rows.shape[1], w.shape[-1]), V[:, phase, part])
-    _in_parts(task, W.shape[-1], W, len(V) * prod(g.kernel))
+    _in_parts(task, W.shape[-1], W, len(V) * (prod(g.kernel) + NUMBER))
     return V
 
 
@@ -224,7 +224,7 @@ def _kernel_gradient(dV, g):
             found = _fresh((rows.shape[1], place.shape[-1]), dV)
             _matmul(rows.T, dV[:, phase, part], found)
             place[...] = found.reshape(place.shape)
-    _in_parts(task, c * o, dV, len(dV) * prod(g.kernel))
+    _in_parts(task, c * o, dV, len(dV) * (prod(g.kernel) + NUMBER))
     return dW.reshape(*g.kernel, c, o)
 
 
