@@ -86,9 +86,11 @@ def test_the_profile_counts_the_products_of_the_dcgan():
     assert 0 < found["bound_s"] and sum(row["seconds"] for row in found["rows"]) > 0
     ways = {(row["layer"].split()[0], row["map"]): row["way"] for row in found["rows"]}
     assert ways["D.0", "map"] == "direct" and ways["G.0", "map"] is None and ways["G.1", "forward"] is None
-    assert all((row["way"] is None) == (row["other_s"] is None) for row in found["rows"])
+    assert all((row["way"] is None) == (not row["others_s"]) for row in found["rows"])
+    assert {way for row in found["rows"] for way in row["others_s"]} == {"direct", "frequencies", "tiles"}
+    assert all(row["way"] not in row["others_s"] for row in found["rows"])
     text = bench.profile_table(found)
-    assert "GFLOP/s of a large product" in text and "other, ms" in text and max(map(len, text.split("\n"))) <= 150
+    assert "GFLOP/s of a large product" in text and "others, ms" in text and max(map(len, text.split("\n"))) <= 150
 
 
 def test_the_profile_names_the_way_of_either_mode():

@@ -233,23 +233,24 @@ def profile(model="dcgan", batch=128, steps=5, timer=time.perf_counter):
     """Profile of a training step on the CPU; timer: as for `clock`.
 
     Returns {"step_s": median, "bound_s": its direct multiplications at the rate of a large product, "flop", "rate",
-    "rows": [{"layer", "map", "calls", "seconds", "flop", "way", "other_s"}, …]}, all of one step. way: of a
-    convolution, "direct" or "frequencies" (`kernels.way`); other_s: the seconds of the other one; both None elsewhere.
+    "rows": [{"layer", "map", "calls", "seconds", "flop", "way", "others_s"}, …]}, all of one step. way: of a
+    convolution, "direct", "frequencies" or "tiles" (`kernels.way`), else None; others_s: the seconds of the others.
     Times of maps include the overhead of the clock, some microseconds a call.
     """
     gan, x = game(model, batch)
     whole = clock(lambda: gan.step(x), "numpy", 0, steps, timer)[0]
     found, mode, modes = _profiled(gan, x, steps, timer), kernels.mode(), {}
     if mode != "reference":
-        for other in ("direct", "frequencies"):
+        for other in ("direct", "frequencies", "tiles"):
             kernels.use(other)
             try:
                 modes[other] = _profiled(*game(model, batch), steps, timer)
             finally:
                 kernels.use(mode)
-    other = lambda way, key: modes["direct" if way == "frequencies" else "frequencies"][key][1] / steps
+    others = lambda way, key: {other: entries[key][1] / steps for other, entries in modes.items()
+                               if entries[key][3] == other != way}     # all of these maps go that way
     rows = [{"layer": layer, "map": method, "calls": n // steps, "seconds": s / steps, "flop": flop // steps,
-             "way": way, "other_s": other(way, (layer, method)) if way and modes else None}
+             "way": way, "others_s": others(way, (layer, method)) if way else {}}
             for (layer, method), (n, s, flop, way) in found.items() if n]
     flop, speed = sum(row["flop"] for row in rows), rate(timer=timer)
     return {"hardware": hardware(), "model": model, "batch": batch, "step_s": whole, "bound_s": flop / speed,
@@ -318,10 +319,11 @@ def profile_table(found, lines=25):
     text = [f"{found['model']} at batch {found['batch']}: {1e3 * step:.1f} ms a step, "
             f"{found['flop'] / 1e9:.1f} GFLOP by direct sums; at the {found['rate'] / 1e9:.0f} GFLOP/s of a large "
             f"product they take {1e3 * found['bound_s']:.1f} ms ({found['bound_s'] / step:.2f} of the step)",
-            f"{'':<46}{'map':<8}{'calls':>5}{'ms':>9}{'share':>7}{'GFLOP/s':>8}  {'way':<12}{'other, ms':>9}"]
+            f"{'':<46}{'map':<8}{'calls':>5}{'ms':>9}{'share':>7}{'GFLOP/s':>8}  {'way':<12}others, ms"]
     for row in rows[:lines]:
         speed = f"{row['flop'] / row['seconds'] / 1e9:>8.0f}" if row["flop"] else ""
-        other = f"  {row['way']:<12}{1e3 * row['other_s']:>9.2f}" if row["other_s"] else ""
+        other = f"  {row['way']:<12}" + ", ".join(f"{way} {1e3 * s:.2f}" for way, s in row["others_s"].items()) if (
+            row["way"]) else ""
         text.append(f"{row['layer']:<46}{row['map']:<8}{row['calls']:>5}{1e3 * row['seconds']:>9.2f}"
                     f"{row['seconds'] / step:>7.1%}{speed}{other}")
     rest = sum(row["seconds"] for row in rows[lines:])

@@ -17,7 +17,7 @@ import pytest
 
 import tinygan
 from tinygan import GAN, Parallel, Sequential, kernels, models, optim
-from tinygan.kernels import threads, transforms
+from tinygan.kernels import filters, threads
 from tinygan.kernels.executor import Executor, executors
 from tinygan.kernels.threads import own_threads
 from tinygan.layers import (AvgPool2D, BatchNorm, Conv2D, ConvTranspose2D, Dense, Dropout, Flatten, Identity, LeakyReLU,
@@ -314,10 +314,11 @@ def test_a_step_sees_the_weights_as_they_are(name, rules, monkeypatch):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
-def test_transforms_of_weights_are_reused_until_the_weights_move(monkeypatch):
-    made, inner = [], transforms._kernel_into
-    monkeypatch.setattr(kernels, "_mode", "frequencies")
-    monkeypatch.setattr(transforms, "_kernel_into", lambda *args: made.append(args[1].shape) or inner(*args))
+@pytest.mark.parametrize("way", ["frequencies", "tiles"])
+def test_transforms_of_weights_are_reused_until_the_weights_move(way, monkeypatch):
+    made, inner = [], filters._into
+    monkeypatch.setattr(kernels, "_mode", way)
+    monkeypatch.setattr(filters, "_into", lambda *args: made.append(args[1].shape) or inner(*args))
     G, D = models.dcgan(rng=0, width=0.06, image=(8, 8, 1))
     convolutions = [sum(isinstance(layer, (Conv2D, ConvTranspose2D)) for layer in net.layers) for net in (G, D)]
     assert convolutions == [3, 2]
@@ -473,4 +474,4 @@ def test_a_wrong_kind_of_kernels_is_one_line(command, tmp_path):
     command = [str(tmp_path / "out") if word == "OUT" else word for word in command]
     done = _run(Path(tinygan.__file__).parent.parent, "-m", "tinygan", *command, TINYGAN_KERNELS="quick")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and not (tmp_path / "out").exists()
-    assert "unknown kind of kernels 'quick'; choose one of: fast, direct, frequencies, reference" in done.stderr
+    assert "unknown kind of kernels 'quick'; choose one of: fast, direct, frequencies, tiles, reference" in done.stderr

@@ -80,8 +80,14 @@ def test_the_same_bits_as_step_by_step(name, device):
 
 
 @device
-def test_as_on_the_host(device):
-    """The device's kernels, captured, against NumPy's reference, a few steps on."""
+def test_as_on_the_host(device, monkeypatch):
+    """The device's kernels, captured, a few steps on. The ways of convolutions are chosen by rules of their own: here
+    both are direct, as Adam moves a tap that meets no pixel by the rounding error of its transform."""
+    monkeypatch.setattr(kernels, "_mode", "direct")
+    _near_the_host(device)
+
+
+def _near_the_host(device):
     ours, theirs = _play(_game("plain dcgan", device, True), 4), _play(_game("plain dcgan", "numpy", False), 4)
     for a, b in zip(ours[0], theirs[0]):
         assert a == pytest.approx(b, rel=2e-3)
@@ -98,7 +104,7 @@ def test_convolutions_by_frequency(name, device, monkeypatch):
     test_the_same_bits_as_step_by_step(name, device)
     assert len(used) > 100
     if name == "plain dcgan":
-        test_as_on_the_host(device)
+        _near_the_host(device)
 
 
 @device

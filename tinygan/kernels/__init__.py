@@ -6,12 +6,13 @@ This file registers them in `ops.registry`. Which function computes an op depend
     CuPy, float32       those in cuda.py: CUDA kernels, and cuBLAS through a handle that can be captured
     anything else       the formula in `ops/`; so gradients, checked in float64, are checked on the formulas
 
-On both, a convolution goes by transforms.py, products at each frequency, where cost.py expects that to be faster
-(relative error about 1e-6). Each function is tested equal to its formula. On CuPy denormals of float32, below 1.2e-38,
-become 0 (cuda.py).
+A convolution goes by transforms.py, products at each frequency, or on NumPy by tiles.py, products of tiles, where
+cost.py expects that to be faster (relative errors about 1e-6 and 2e-6). Each function is tested equal to its formula.
+On CuPy denormals of float32, below 1.2e-38, become 0 (cuda.py).
 
 `use("reference")`, or the environment variable TINYGAN_KERNELS=reference, leaves only the formulas, and networks run
-themselves; "direct" has each convolution summed directly, "frequencies" each of a small map by transforms.py.
+themselves; "direct" has each convolution summed directly, "frequencies" each of a small map by transforms.py, "tiles"
+each on NumPy by tiles.py.
 `tf32(True)`, or TINYGAN_TF32=1, lets a GPU's products round their factors to TF32; off unless asked for (a run does as
 its own option says). TF32 affects direct sums least, so then transforms.py is left out.
 """
@@ -24,20 +25,20 @@ import numpy as np
 from ..backend import array_module
 from ..errors import choose
 from ..ops import registry
-from . import cost, cpu, cuda, transforms
+from . import cost, cpu, cuda, tiles, transforms
 from .cuda import tf32
 from .executor import executors
 from .threads import own_threads
 
 __all__ = ["tf32", "use", "way"]
 
-_MODES = {mode: mode for mode in ("fast", "direct", "frequencies", "reference")}
+_MODES = {mode: mode for mode in ("fast", "direct", "frequencies", "tiles", "reference")}
 _mode = None        # read from the environment at first use, where an error can be reported
 tf32(os.environ.get("TINYGAN_TF32", "0") == "1")
 
 
 def mode():
-    """The present mode: "fast", "direct", "frequencies" or "reference"."""
+    """The present mode: "fast", "direct", "frequencies", "tiles" or "reference"."""
     global _mode
     if _mode is None:
         _mode = choose("kind of kernels", os.environ.get("TINYGAN_KERNELS", "fast"), _MODES)
@@ -91,14 +92,16 @@ def _in_own_threads(function):
 
 
 def way(rule, x, shape, g):
-    """How ops.conv computes a rule on x (N, …) with W of this shape: "direct", "frequencies", or None: the formula."""
+    """How ops.conv computes a rule on x, W of this shape: "direct", "frequencies", "tiles"; None: the formula."""
     where = served(x)
     if where is None or mode() == "direct" or where == "cuda" and cuda.rounds():
         return where and "direct"
+    if mode() == "tiles":
+        return "tiles" if where == "cpu" and tiles.fits(g) else "direct"
     if mode() == "frequencies":
         faster = cost.multiplications(len(x), shape, g) < np.inf
     elif where == "cpu":
-        faster = cost.by_frequencies(rule, len(x), shape, g)
+        return cost.fastest(rule, len(x), shape, g)
     else:
         faster = cost.multiplications(len(x), shape, g) < cost.SHARE
     return "frequencies" if faster else "direct"
@@ -106,7 +109,8 @@ def way(rule, x, shape, g):
 
 def _register_convolution(rule, arguments):
     """arguments: the function of the op's arguments -> (an array x or dy, W's shape, g)."""
-    modules = {"cpu": {"direct": cpu, "frequencies": transforms}, "cuda": {"direct": cuda, "frequencies": transforms}}
+    modules = {"cpu": {"direct": cpu, "frequencies": transforms, "tiles": tiles},
+               "cuda": {"direct": cuda, "frequencies": transforms}}
     functions = {where: {name: getattr(module, rule) for name, module in ways.items()}
                  for where, ways in modules.items()}
     functions["cpu"] = {name: _in_own_threads(function) for name, function in functions["cpu"].items()}

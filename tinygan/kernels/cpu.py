@@ -3,18 +3,19 @@ in a core's cache, in place, and the cores share the blocks. Names, arguments an
 """
 
 from functools import lru_cache
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 
 from ..ops.random import scramble, threshold
 from ..ops.windows import crop, pad, windows
 from .cost import direct
-from .phases import FEW, adjoint, size_of_phase, tap_of
+from .phases import FEW, adjoint, all_taps, size_of_phase, tap_of
 from .threads import BLOCK, NUMBER, blocks, parallel
 from .workspace import of_weights, scratch
 
 ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
+WIDE = 512          # numbers in a row of a pointwise function, about: each row costs a loop
 
 
 # Products.
@@ -36,21 +37,22 @@ def matmul(a, b):
 
 def conv(x, W, g):
     """y = ∂T/∂dy; see ops/conv.py."""
-    y = np.empty((len(x), *g.out, W.shape[-1]), x.dtype)
-    _products(x, W.reshape(-1, W.shape[-1]), g, y, direct("conv", len(x), W.shape, g))
+    y, work = np.empty((len(x), *g.out, W.shape[-1]), x.dtype), direct("conv", len(x), W.shape, g)
+    _products(x, g, all_taps(g.kernel), [(slice(None), W.reshape(-1, W.shape[-1]), y)], work)
     return y
 
 
-def _products(x, W, g, y, work):
-    """y (N, OH, OW, …) = the windows of x times W, a block at a time; work: of all."""
+def _products(x, g, taps, products, work):
+    """y (N, OH, OW, …) = what these taps read of the windows of x, times W, for each (taps, W, y); work: of all."""
     def task(part):
-        for block, X in _windows(x[part], g):
-            out = y[part][block]
-            if out.flags.c_contiguous:
-                np.matmul(X, W, out=out.reshape(len(X), -1))
-            else:
-                product = scratch("product", (len(X), W.shape[1]))
-                out[...] = np.matmul(X, W, out=product).reshape(out.shape)
+        for block, X in _windows(x[part], g, taps):
+            for own, W, y in products:
+                own, out = X[:, own], y[part][block]
+                if out.flags.c_contiguous:
+                    np.matmul(own, W, out=out.reshape(len(X), -1))
+                else:
+                    product = scratch("product", (len(X), W.shape[1]))
+                    out[...] = np.matmul(own, W, out=product).reshape(out.shape)
     parallel(task, len(x), work / max(len(x), 1))
 
 
@@ -60,18 +62,18 @@ def conv_weight(x, dy, g):
 
     def term(part):
         dW, more = np.zeros((2, prod(g.kernel) * c, o), x.dtype)
-        for block, X in _windows(x[part], g):
+        for block, X in _windows(x[part], g, all_taps(g.kernel)):
             dW += np.matmul(X.T, dy[part][block].reshape(-1, o), out=more)
         return dW
     return _sum(term, len(x), direct("conv_weight", len(x), (*g.kernel, c, o), g)).reshape(*g.kernel, c, o)
 
 
-def _windows(x, g):
-    """Blocks of the windows of x: (samples, rows of windows) as slices, and the windows as the rows of a matrix."""
+def _windows(x, g, taps):
+    """Blocks of the windows of x: (samples, rows of windows) as slices, and these taps of them as rows of a matrix."""
     if 1 < x.shape[-1] < FEW:       # one channel is as fast either way
         yield from _windows_of_planes(x, g)
         return
-    pixels, k, c = _pixels(g), prod(g.kernel), x.shape[-1]
+    pixels, k, c = _pixels(g, taps), len(taps), x.shape[-1]
     rows = max(1, max(BLOCK // (k * c), ROWS) // g.out[1])
     samples, rows = max(1, rows // g.out[0]), min(rows, g.out[0])
     for i in range(0, len(x), samples):
@@ -84,12 +86,13 @@ def _windows(x, g):
             yield (slice(i, i + samples), slice(j, j + rows)), out.reshape(-1, k * c)
 
 
-@lru_cache(maxsize=64)
-def _pixels(g):
-    """The indices of the pixels in the windows of a padded sample: (rows of windows, …)."""
+@lru_cache(maxsize=256)
+def _pixels(g, taps):
+    """The indices of the pixels that these taps of all windows read in a padded sample: (OH, OW, taps)."""
     size = [n + sum(p) for n, p in zip(g.size, g.pads)]
-    index = np.arange(prod(size)).reshape(1, *size, 1)
-    return np.ascontiguousarray(windows(index, g._replace(pads=((0, 0), (0, 0))))[0])
+    index = windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=((0, 0), (0, 0))))[0, ..., 0]
+    rows, columns = np.array(taps).T
+    return np.ascontiguousarray(index[:, :, rows, columns])
 
 
 def _windows_of_planes(x, g):
@@ -108,46 +111,57 @@ def _windows_of_planes(x, g):
 
 
 def conv_input(dy, W, g):
-    """dx = ∂T/∂x; see ops/conv.py. A convolution of dy of stride 1 whose channels are the phases of dx."""
-    work = direct("conv_input", len(dy), W.shape, g)
-    if W.shape[2] < FEW:
+    """dx = ∂T/∂x; see ops/conv.py. Convolutions of dy of stride 1 to the phases of dx."""
+    work, c, (s, t) = direct("conv_input", len(dy), W.shape, g), W.shape[2], g.stride
+    if c < FEW:
         return _input_of_planes(dy, W, g, work)
-    flat, read, phases = adjoint(g)
-    kept = of_weights(W, ("phases", g), lambda: _of_phases(W, flat, phases))
-    V = _of_phases(W, flat, phases) if kept is None else kept
-    (h, w), (s, t), c = flat.out, g.stride, W.shape[2]
+    flat, read, taps, parts = adjoint(g, c)
+    weights = lambda: [_of_part(W, part) for part in parts]
+    kept, (h, w), o = of_weights(W, ("phases", g), weights), flat.out, W.shape[3]
     dx = np.empty((len(dy), h * s, w * t, c), dy.dtype)
-    _products(dy[(slice(None), *read)], V, flat, dx.reshape(-1, h, s, w, t, c).transpose(0, 1, 3, 2, 4, 5), work)
+    phases = dx.reshape(-1, h, s, w, t, c)
+    products = [(slice(part.taps.start * o, part.taps.stop * o), V, phases[:, :, part.row, :, part.columns])
+                for part, V in zip(parts, kept or weights())]
+    _products(dy[(slice(None), *read)], flat, taps, products, work)
     return dx if dx.shape[1:3] == g.size else np.ascontiguousarray(dx[:, :g.size[0], :g.size[1]])
 
 
-def _of_phases(W, flat, phases):
-    """W (kh, kw, c, o) as the weight (taps·o, phases·c) of that convolution."""
-    (c, o), (s, t) = W.shape[2:], (1 + n for n in phases[-1][:2])
-    V = np.zeros((*flat.kernel, o, s, t, c), W.dtype)
-    for a, b, own, place in phases:
-        V[(*place, slice(None), a, b)] = W[own][::-1, ::-1].transpose(0, 1, 3, 2)
-    return V.reshape(-1, s * t * c)
+def _of_part(W, part):
+    """The weight (taps·o, phases·c) of one part, the transpose of what is stored: so runs of W are copied."""
+    (c, o), n = W.shape[2:], part.columns.stop - part.columns.start
+    V = np.zeros((n, c, part.taps.stop - part.taps.start, o), W.dtype)
+    for tap, b, u, v in part.terms:
+        V[b, :, tap] = W[u, v]
+    return V.reshape(n * c, -1).T
 
 
 def _input_of_planes(dy, W, g, work):
-    """The same for few channels: a product for all taps, added to what each tap reads of one phase of the planes."""
+    """The same for few channels: a product for all taps, added to what each tap reads of one phase of the planes.
+
+    dy stands on the h×w grid of a phase, zero in the places without a window. Tap (u, v) of the window at place p reads
+    place p + ⌊u/s⌋·w + ⌊v/t⌋: the same distance for all windows of all samples, so its terms are one run of memory.
+    """
     (s, t), (h, w), (c, o), k = g.stride, size_of_phase(g), W.shape[2:], prod(g.kernel)
     dx, taps = np.empty((len(dy), *g.size, c), dy.dtype), W.reshape(-1, o)
 
     def rule(i):
-        n, rows = len(dy[i]), dy[i].reshape(-1, o)
-        phases, terms = scratch("phases", (s, t, c, n, h, w)), scratch("terms", (k * c, len(rows)))
-        terms = np.matmul(taps, rows.T, out=terms).reshape(k, c, n, *g.out)
+        n, places = len(dy[i]), len(dy[i]) * h * w
+        grid = scratch("grid", (n, h, w, o))
+        grid[...] = 0
+        grid[:, :g.out[0], :g.out[1]] = dy[i]
+        terms = np.matmul(taps, grid.reshape(-1, o).T, out=scratch("terms", (k * c, places))).reshape(k, c, places)
+        phases = scratch("phases", (s, t, c, places + g.kernel[0] // s * w + g.kernel[1] // t))
         phases[...] = 0
         for at, (u, v) in enumerate(np.ndindex(g.kernel)):
-            read = tap_of(phases, u, v, g)
+            first = u // s * w + v // t
+            read = phases[u % s, v % t, :, first:first + places]
             read += terms[at]
         whole = scratch("dx", (n, h, s, w, t, c))
-        np.copyto(whole, phases.transpose(3, 4, 0, 5, 1, 2))
+        np.copyto(whole, phases[..., :places].reshape(s, t, c, n, h, w).transpose(3, 4, 0, 5, 1, 2))
         dx[i] = crop(whole.reshape(n, h * s, w * t, c), g.pads, g.size)
-    numbers = prod(g.out) * c * k
-    blocks(rule, len(dy), numbers, work / max(len(dy) * numbers, 1))
+
+    width = max(1, h * w * k * c // 8)      # blocks of eight times BLOCK numbers: few calls, and in the last cache
+    blocks(rule, len(dy), width, work / max(len(dy) * width, 1))
     return dx
 
 
@@ -183,7 +197,8 @@ def leaky_relu_d1(t, x, slope):
     def rule(i):
         above = np.greater(flat[i], 0, out=scratch("above", flat[i].shape, np.bool_))
         if slope <= 1:
-            np.maximum(above, slope, out=out[i])    # 1 or slope, exactly; many times faster than where
+            np.copyto(out[i], above)
+            np.clip(out[i], slope, 1, out=out[i])   # 1 or slope, exactly; many times faster than where
         else:
             np.multiply(~above, slope, out=out[i])
             out[i] += above
@@ -213,7 +228,7 @@ def dropout(key, x, rate):
 
 def add_bias(y, b):
     """y + b."""
-    out, rows = np.empty(y.shape, y.dtype), _rows(y)
+    out, (rows, b) = np.empty(y.shape, y.dtype), _rows(y, b)
     out_rows = _rows(out)
     blocks(lambda i: np.add(rows[i], b, out=out_rows[i]), len(rows), rows.shape[1])
     return out
@@ -229,12 +244,16 @@ def multiply(x, y):
 
 # Batch normalisation, on the rows (…, C) of an array.
 
-def _rows(x):
-    return x.reshape(-1, x.shape[-1])
+def _rows(x, *vectors):
+    """x (…, C) with several of its rows in one, as each costs a loop; and vectors (C,) repeated as often."""
+    c = x.shape[-1]
+    k = gcd(x.size // c, 1 << (max(1, WIDE // c).bit_length() - 1)) if x.size else 1
+    rows = x.reshape(-1, k * c)
+    return (rows, *(np.tile(v, k) for v in vectors)) if vectors else rows
 
 
-def _of_blocks(term, rows):
-    """term(block of rows), a list of vectors (C,), for all blocks -> as many arrays (blocks, C)."""
+def _of_blocks(term, rows, c):
+    """term(block of rows), a list of vectors, for all blocks -> as many arrays (…, C), rows of parts of blocks."""
     size = max(1, BLOCK // rows.shape[1])
     found = [None] * -(-len(rows) // size)
 
@@ -242,28 +261,30 @@ def _of_blocks(term, rows):
         for k in range(part.start, part.stop):
             found[k] = term(slice(k * size, (k + 1) * size))
     parallel(task, len(found), NUMBER * size * rows.shape[1])
-    return (np.stack(terms) for terms in zip(*found))
+    return (np.stack(terms).reshape(-1, c) for terms in zip(*found))
 
 
 def moments(x):
     """Mean and biased variance of x over all axes but the last, in one pass over memory.
 
-    Each block about its own mean; about the common one its squares gain its rows times the distance of the means².
+    Each part about its own mean; about the common one its squares gain its rows times the distance of the means².
     """
     rows = _rows(x)
 
     def of_block(i):
         n, mean = len(rows[i]), rows[i].sum(0) / np.float32(len(rows[i]))
         centred = np.subtract(rows[i], mean, out=scratch("centred", rows[i].shape))
-        return mean, np.einsum("ij,ij->j", centred, centred), np.full(1, n, np.float32)
-    means, squares, n = _of_blocks(of_block, rows)
-    mean = (n * means).sum(0) / len(rows)
-    return mean, (squares + n * (means - mean)**2).sum(0) / len(rows)
+        return mean, np.einsum("ij,ij->j", centred, centred), np.full(mean.shape, n, np.float32)
+    means, squares, n = _of_blocks(of_block, rows, x.shape[-1])
+    mean, m = (n * means).sum(0), x.size // x.shape[-1]
+    mean /= m
+    return mean, (squares + n * (means - mean)**2).sum(0) / m
 
 
 def normalize(x, mean, s, gamma, beta):
     """y = γ·x̂ + β and x̂ = (x − mean)/s."""
-    y, xhat, rows, r = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype), _rows(x), 1 / s
+    y, xhat = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    rows, mean, r, gamma, beta = _rows(x, mean, 1 / s, gamma, beta)
     y_rows, xhat_rows = _rows(y), _rows(xhat)
 
     def rule(i):
@@ -288,22 +309,23 @@ def normalize_backward(dy, xhat, s, gamma):
 
 def _sums(t, xhat):
     """Σ t and Σ x̂t over all axes but the last."""
-    t, xhat = _rows(t), _rows(xhat)
-    return tuple(s.sum(0) for s in _of_blocks(lambda i: (t[i].sum(0), np.einsum("ij,ij->j", t[i], xhat[i])), t))
+    c, t, xhat = t.shape[-1], _rows(t), _rows(xhat)
+    term = lambda i: (t[i].sum(0), np.einsum("ij,ij->j", t[i], xhat[i]))
+    return tuple(s.sum(0) for s in _of_blocks(term, t, c))
 
 
 def _project(t, xhat, scale, sum_t, sum_xhat_t):
     """scale·(t − mean t − x̂·mean(x̂ t)), from the two sums."""
-    out, t_rows, xhat_rows = np.empty(t.shape, t.dtype), _rows(t), _rows(xhat)
-    rows, m = _rows(out), len(t_rows)
-    mean, slope = sum_t * (scale / m), sum_xhat_t * (scale / m)
+    out, m = np.empty(t.shape, t.dtype), t.size // t.shape[-1]
+    rows, xhat_rows = _rows(out), _rows(xhat)
+    t_rows, scale, mean, slope = _rows(t, scale, sum_t * (scale / m), sum_xhat_t * (scale / m))
 
     def rule(i):
         np.multiply(xhat_rows[i], slope, out=rows[i])
         rows[i] += mean
         scaled = np.multiply(t_rows[i], scale, out=scratch("scaled", t_rows[i].shape))
         np.subtract(scaled, rows[i], out=rows[i])
-    blocks(rule, m, rows.shape[1])
+    blocks(rule, len(rows), rows.shape[1])
     return out
 
 

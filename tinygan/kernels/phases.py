@@ -5,11 +5,14 @@ image has s² times the channels and what is left has stride 1: of the input (`u
 """
 
 from functools import lru_cache
+from itertools import product
 from math import ceil
+from typing import NamedTuple
 
 from ..ops.windows import Geometry
 
-FEW = 4     # channels below which an image is stored as planes: their rows are longer than pixels
+FEW = 4         # channels below which an image is stored as planes: their rows are longer than pixels
+NARROW = 48     # channels below which a product to the pixels of one phase is too narrow
 
 
 @lru_cache(maxsize=256)
@@ -28,24 +31,61 @@ def unstride(g):
 
 
 @lru_cache(maxsize=256)
-def adjoint(g):
-    """conv_input as a convolution of dy to the phases of dx.
+def all_taps(kernel):
+    """The taps (u, v) of a kernel (kh, kw), row by row."""
+    return tuple(product(range(kernel[0]), range(kernel[1])))
 
-    Pixel s·p + a meets window i = p + d at tap u = a + pad − s·d: d falls as u rises. Returns the geometry, the slices
-    of dy that are read, and for each phase (a, b) its taps in W and their places in the kernel of that convolution.
+
+class Part(NamedTuple):
+    """A product of `adjoint`: to the pixels of row phase `row` and of these column phases, from these taps."""
+    row: int
+    columns: slice
+    taps: slice
+    terms: list         # (tap, column phase, u, v), the first two from the first of this part: W[u, v] stands there
+
+
+@lru_cache(maxsize=256)
+def adjoint(g, c):
+    """conv_input, to c channels, as convolutions of dy to the phases of dx.
+
+    Pixel s·i + a meets window i + d at tap u = a + pad − s·d: d falls as u rises, and each phase a has its own d. The
+    windows over all of these are copied once, in an order in which the taps of a product are next to each other.
+    Returns their geometry, the slices of dy that are read, the taps in this order, and the parts, one product each.
+
+    A part has the pixels of one phase, so that no tap is multiplied by zeros: the taps of each row phase in turn,
+    column by column. Of few channels the product would be too narrow; there a part has all column phases, and taps
+    stand row by row.
     """
-    axes = []
-    for n, k, s, (pad, _), windows in zip(g.size, g.kernel, g.stride, g.pads, g.out):
-        taps = [range((a + pad) % s, k, s) for a in range(s)]
-        last = [(a + pad) // s for a in range(s)]       # the d of a phase's first tap
-        first, pixels = min(d - len(u) + 1 for d, u in zip(last, taps)), -(-n // s)
-        kernel, after = max(last) - first + 1, pixels + max(last) - windows
-        read = slice(max(0, first), windows - max(0, -after))
-        places = [(slice(u.start, k, s), slice(d - len(u) + 1 - first, d + 1 - first)) for d, u in zip(last, taps)]
-        axes.append((max(0, read.stop - read.start), kernel, (max(0, -first), max(0, after)), pixels, read, places))
-    size, kernel, pads, out, read, places = zip(*axes)
-    phases = [(a, b, (u, v), (i, j)) for a, (u, i) in enumerate(places[0]) for b, (v, j) in enumerate(places[1])]
-    return Geometry(size, kernel, (1, 1), pads, out), read, phases
+    axes = zip(*map(_axis, g.size, g.kernel, g.stride, g.pads, g.out))
+    size, kernel, pads, out, read, (rows, columns), (first_u, first_v) = axes
+    span = lambda places: (places[0], places[-1] + 1) if places else (0, 0)
+    if c < NARROW:
+        taps = all_taps(kernel)
+        cuts = [(a, slice(0, len(columns)), *(i * kernel[1] for i in span(own))) for a, own in enumerate(rows)]
+    else:
+        taps, cuts = (), []
+        for a, own in enumerate(rows):
+            cuts += [(a, slice(b, b + 1), *(len(taps) + j * len(own) for j in span(others)))
+                     for b, others in enumerate(columns)]
+            taps += tuple((i, j) for j in range(kernel[1]) for i in own)
+    parts = []
+    for a, some, start, stop in cuts:
+        terms = [(at, b - some.start, a + first_u - g.stride[0] * i, b + first_v - g.stride[1] * j)
+                 for at, (i, j) in enumerate(taps[start:stop]) for b in range(some.start, some.stop)
+                 if i in rows[a] and j in columns[b]]
+        parts.append(Part(a, some, slice(start, stop), terms))
+    return Geometry(size, kernel, (1, 1), pads, out), read, taps, parts
+
+
+def _axis(n, k, s, pads, windows):
+    """One axis: size, kernel, pads and result of the convolution of dy; what it reads of dy; the places in its kernel
+    of each phase's d; the tap of phase 0 at the first place."""
+    d = [range(-((k - 1 - a - pads[0]) // s), (a + pads[0]) // s + 1) for a in range(s)]       # where 0 ≤ u < k
+    first, stop, pixels = min(r.start for r in d if r), max(r.stop for r in d if r), -(-n // s)
+    after = pixels + stop - 1 - windows
+    read = slice(max(0, first), windows - max(0, -after))
+    return (max(0, read.stop - read.start), stop - first, (max(0, -first), max(0, after)), pixels, read,
+            [range(r.start - first, r.stop - first) for r in d], pads[0] - s * first)
 
 
 def size_of_phase(g):

@@ -40,10 +40,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import array_module
-from . import cublas
+from .arrays import buffer, fresh, in_parts, matmul
+from .filters import gradient, own_taps, transformed
 from .phases import unstride
-from .threads import NUMBER, parallel
-from .workspace import kept_of, of_weights, scratch
+from .threads import NUMBER
+from .workspace import kept_of
 
 CHUNK = 128     # samples that the host transforms at a time: what they need stays small, whatever the batch
 
@@ -72,9 +73,9 @@ def _run(g, x=None, dy=None, W=None, want=None):
         for part in _chunks(like):
             X, Y = _hat(B, x, part, "x", g), _hat(A, dy, part, "y")
             dV = _add(dV, _products(X.transpose(0, 2, 1), Y, "v" if dV is None else "v of a chunk"))
-        return _kernel_gradient(dV, g)
-    V = _kernel(W, g)
-    out = _fresh((n, *(g.out if want == "y" else g.size), W.shape[3 if want == "y" else 2]), W)
+        return gradient(dV, g, _taps(g, array_module(dV)))
+    V = transformed(W, g, "frequencies", _taps(g, array_module(W)))
+    out = fresh((n, *(g.out if want == "y" else g.size), W.shape[3 if want == "y" else 2]), W)
     for part in _chunks(like):
         if want == "y":
             A.transpose(_products(_hat(B, x, part, "x", g), V, "y"), out[part])
@@ -110,8 +111,8 @@ def _forget(name):
 def _products(P, Q, name):
     """The matrix product at each frequency, in the buffer of this name."""
     _forget(name)
-    out = _buffer(name, (len(P), P.shape[1], Q.shape[2]), P)
-    _in_parts(lambda rows: _matmul(P[rows], Q[rows], out[rows]), len(P), P, prod(P.shape[1:]) * Q.shape[2])
+    out = buffer(name, (len(P), P.shape[1], Q.shape[2]), P)
+    in_parts(lambda rows: matmul(P[rows], Q[rows], out[rows]), len(P), P, prod(P.shape[1:]) * Q.shape[2])
     return out
 
 
@@ -133,14 +134,14 @@ class _Transform(NamedTuple):
     def apply(self, x, name, g=None):
         """The R rows on the pixels of x (N, …P…, c), cut into the phases of g -> (R, N, c), in the buffer `name`."""
         n, c, k, xp = len(x), x.shape[-1] * (1 if g is None else prod(g.stride)), len(self.rows), array_module(x)
-        out = _buffer(name, (k + self.pairs, n, c), x)
+        out = buffer(name, (k + self.pairs, n, c), x)
         p, q, third = self._three(out)
 
         def task(part):
             pixels = _phases(x[part], g).reshape(-1, self.rows.shape[1], c)
-            _matmul(self.rows, pixels, out[:k, part].transpose(1, 0, 2))
+            matmul(self.rows, pixels, out[:k, part].transpose(1, 0, 2))
             (xp.add if self.sign > 0 else xp.subtract)(p[:, part], q[:, part], out=third[:, part])
-        _in_parts(task, n, x, (self.rows.size + NUMBER * k) * c)
+        in_parts(task, n, x, (self.rows.size + NUMBER * k) * c)
         return out
 
     def transpose(self, X, out, g=None):
@@ -152,8 +153,8 @@ class _Transform(NamedTuple):
             (xp.add if self.sign > 0 else xp.subtract)(q[:, part], third[:, part], out=q[:, part])
             X_rows = X[:k, part].transpose(1, 0, 2)
             with _phases_of(out[part], g) as phases:
-                _matmul(self.rows.T, X_rows, phases.reshape(len(X_rows), -1, X.shape[-1]))
-        _in_parts(task, len(out), X, (self.rows.size + NUMBER * k) * X.shape[-1])
+                matmul(self.rows.T, X_rows, phases.reshape(len(X_rows), -1, X.shape[-1]))
+        in_parts(task, len(out), X, (self.rows.size + NUMBER * k) * X.shape[-1])
 
     def _three(self, X):
         k, h = len(self.rows), self.pairs
@@ -192,57 +193,12 @@ def _pair(rows, columns):
     return np.einsum("fi,gj->fgij", rows, columns).reshape(len(rows) * len(columns), -1)
 
 
-def _kernel(W, g):
-    """V = C w (R, s·s·c, o), kept while the weights are steady."""
-    taps = _taps(g, array_module(W))
-    shape = (len(taps[0][1]), len(taps), prod(W.shape[2:]))
-    kept = of_weights(W, g, lambda: _kernel_into(_fresh(shape, W), W, g, taps))
-    V = _kernel_into(_buffer("v", shape, W), W, g, taps) if kept is None else kept
-    return V.reshape(shape[0], -1, W.shape[-1])
-
-
-def _kernel_into(V, W, g, taps):
-    W = W.reshape(*g.kernel, -1)
-
-    def task(part):
-        for phase, (own, rows) in enumerate(taps):
-            w = W[own][..., part]
-            _matmul(rows, w.reshape(rows.shape[1], w.shape[-1]), V[:, phase, part])
-    _in_parts(task, W.shape[-1], W, len(V) * (prod(g.kernel) + NUMBER))
-    return V
-
-
-def _kernel_gradient(dV, g):
-    """dW = Cᵀ dV (kh, kw, c, o)."""
-    taps = _taps(g, array_module(dV))
-    c, o = dV.shape[1] // len(taps), dV.shape[2]
-    dV, dW = dV.reshape(len(dV), len(taps), c * o), _fresh((*g.kernel, c * o), dV)
-
-    def task(part):
-        for phase, (own, rows) in enumerate(taps):
-            place = dW[own][..., part]
-            found = _fresh((rows.shape[1], place.shape[-1]), dV)
-            _matmul(rows.T, dV[:, phase, part], found)
-            place[...] = found.reshape(place.shape)
-    _in_parts(task, c * o, dV, len(dV) * (prod(g.kernel) + NUMBER))
-    return dW.reshape(*g.kernel, c, o)
-
-
 # Strides.
 
 @lru_cache(maxsize=None)
 def _taps(g, xp):
-    """For each phase: which taps are its own (slices of rows and columns), and the columns of C of their shifts.
-
-    V is then a product for each phase: no tap is multiplied by the zeros of another phase's kernel.
-    """
-    axes, flat = [], unstride(g)
-    for k, s, (p, _) in zip(g.kernel, g.stride, g.pads):
-        firsts = [(b + p) % s for b in range(s)]
-        axes.append([(slice(u, None, s), slice(a, a + len(range(u, k, s))))
-                     for u, a in ((u, (u - p) // s - (-p) // s) for u in firsts)])
-    C = _matrices(flat, np)[2].reshape(-1, *flat.kernel)
-    return [((u, v), xp.asarray(C[:, a, b].reshape(len(C), -1))) for u, a in axes[0] for v, b in axes[1]]
+    """`filters.own_taps` of C."""
+    return own_taps(_matrices(unstride(g), np)[2], g, xp)
 
 
 def _phases(x, g):
@@ -254,7 +210,7 @@ def _phases(x, g):
         padded = array_module(x).zeros((n, h * s, w * t, c), dtype=x.dtype)
         padded[:, :g.size[0], :g.size[1]] = x
         x = padded
-    out = _buffer("phases", (n, h, w, s, t, c), x)
+    out = buffer("phases", (n, h, w, s, t, c), x)
     out[...] = x.reshape(n, h, s, w, t, c).transpose(0, 1, 3, 2, 4, 5)
     return out.reshape(n, h, w, -1)
 
@@ -266,29 +222,10 @@ def _phases_of(out, g):
         yield out
         return
     (h, w), (s, t), (n, c) = unstride(g).size, g.stride, (len(out), out.shape[-1])
-    phases = _buffer("phases", (n, h, w, s, t, c), out)
+    phases = buffer("phases", (n, h, w, s, t, c), out)
     yield phases
     apart = phases.transpose(0, 1, 3, 2, 4, 5)      # (n, h, s, w, t, c)
     if (h * s, w * t) == g.size:
         out.reshape(apart.shape)[...] = apart
     else:
         out[...] = apart.reshape(n, h * s, w * t, c)[:, :g.size[0], :g.size[1]]
-
-
-# Where the arrays live. A device has memory and threads of its own to see to.
-
-def _fresh(shape, like):
-    return array_module(like).empty(shape, dtype=like.dtype)
-
-
-def _buffer(name, shape, like):
-    return scratch(name, shape) if type(like) is np.ndarray else _fresh(shape, like)
-
-
-def _in_parts(task, n, like, work):
-    parallel(task, n, work) if type(like) is np.ndarray else task(slice(0, n))
-
-
-def _matmul(a, b, out):
-    """a @ b, of each pair of matrices, into this view."""
-    np.matmul(a, b, out=out) if type(out) is np.ndarray else cublas.batched(a, b, out)
