@@ -20,9 +20,14 @@ def _sum(kind, *terms):
 def avx2(monkeypatch):
     """The rates of one kind of processor, whatever this one is."""
     monkeypatch.setattr(cost, "_rates", lambda: cost.RATES["AVX2"])
-    cost._fastest.cache_clear()
+    _forget()
     yield
+    _forget()
+
+
+def _forget():
     cost._fastest.cache_clear()
+    cost.direct.cache_clear()
 
 
 def test_terms_of_direct_sums():
@@ -77,7 +82,7 @@ def test_where_products_are_faster_fewer_of_them_pay_less(monkeypatch):
     g, shape = _same(32, 5, 2), (5, 5, 16, 32)
     assert cost.fastest("conv", 16, shape, g) == "tiles"
     monkeypatch.setattr(cost, "_rates", lambda: cost.RATES["AVX-512"])
-    cost._fastest.cache_clear()
+    _forget()
     assert cost.fastest("conv", 16, shape, g) == "direct"
 
 

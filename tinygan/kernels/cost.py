@@ -20,8 +20,8 @@ with a = 2 for conv_input, which adds to its tiles, and 1 elsewhere. w is how of
 The coefficients are least-squares fits of relative errors to 400 shapes (batches of 2 to 128, maps of 4 to 128
 pixels, 1 to 256 channels, kernels 3 to 5, strides 1 and 2), each by three maps and all ways, after 20 MB of other data
 had passed through the caches, on two cores of an AMD EPYC: with OpenBLAS's kernels for AVX-512, and with those for
-AVX2, where products take twice as long and memory does not. On 150 other shapes the choice costs 2% over always the fastest
-way. For AVX-512 the weights of frequencies and all of the tiles then count 1.4 and 1.1 times, which made whole steps
+AVX2, where products take twice as long and memory does not. On 150 other shapes the choice costs 2% over always the
+fastest way. For AVX-512 the weights of frequencies and all of the tiles then count 1.4 and 1.1 times, which made whole steps
 faster. The choice depends on shapes, the number of threads and OpenBLAS's kernels alone, so the same seed gives the
 same bits.
 
@@ -55,8 +55,9 @@ def _rates():
 
 def fastest(rule, n, shape, g):
     """The way that should be fastest on the CPU. rule: "conv", "conv_input" or "conv_weight"; shape: of W."""
+    shape = tuple(shape)
     parts = parts_of(n, direct(rule, n, shape, g) / max(n, 1))
-    return _fastest(rule, ceil(n / parts), tuple(shape), g)
+    return _fastest(rule, ceil(n / parts), shape, g)
 
 
 @lru_cache(maxsize=1024)
@@ -69,6 +70,7 @@ def _time(kind, *terms):
     return sum(rate * term for rate, term in zip(_rates()[kind], terms, strict=True))
 
 
+@lru_cache(maxsize=1024)
 def direct(rule, n, shape, g):
     """The model's time of direct sums."""
     P, K, (c, o) = n * prod(g.out), prod(g.kernel), shape[2:]

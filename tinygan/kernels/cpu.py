@@ -15,7 +15,7 @@ from .threads import BLOCK, NUMBER, blocks, parallel
 from .workspace import of_weights, scratch
 
 ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
-WIDE = 512          # numbers in a row of a pointwise function, about: each row costs a loop
+WIDE = 256          # numbers in a row of a pointwise function, about: each row costs a loop
 
 
 # Products.
@@ -220,7 +220,8 @@ def dropout(key, x, rate):
         np.copyto(counter, np.arange(i.start, i.stop, dtype=np.uint32))
         two = slice(2 * i.start, min(2 * i.stop, x.size))
         bits = scramble(counter, key, spare).view(np.uint16)[:two.stop - two.start]
-        np.multiply(bits < limit, scale, out=masks[two])
+        np.copyto(masks[two], bits < limit)     # then the scale: several times faster than to multiply what is true
+        masks[two] *= scale
         np.multiply(flat[two], masks[two], out=out[two])
     blocks(rule, (x.size + 1) // 2, 2)
     return y, mask
@@ -232,6 +233,11 @@ def add_bias(y, b):
     out_rows = _rows(out)
     blocks(lambda i: np.add(rows[i], b, out=out_rows[i]), len(rows), rows.shape[1])
     return out
+
+
+def sum_rows(x):
+    """Σ x over all axes but the last."""
+    return next(_of_blocks(lambda i, rows=_rows(x): [rows[i].sum(0)], _rows(x), x.shape[-1])).sum(0)
 
 
 def multiply(x, y):
@@ -249,7 +255,7 @@ def _rows(x, *vectors):
     c = x.shape[-1]
     k = gcd(x.size // c, 1 << (max(1, WIDE // c).bit_length() - 1)) if x.size else 1
     rows = x.reshape(-1, k * c)
-    return (rows, *(np.tile(v, k) for v in vectors)) if vectors else rows
+    return (rows, *(np.tile(v, k) if k > 1 else v for v in vectors)) if vectors else rows
 
 
 def _of_blocks(term, rows, c):
@@ -333,7 +339,7 @@ def _project(t, xhat, scale, sum_t, sum_xhat_t):
 
 def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
     """One step of Adam on θ, m and v, in place; see ops/adam.py."""
-    rate, root = lr / c1, 1 / c2**0.5
+    rate, floor = lr / c1 * c2**0.5, eps * c2**0.5      # (lr/c₁) m / (√(v/c₂) + ε), without a pass for √c₂
 
     def rule(i):
         a, b = scratch("adam a", (i.stop - i.start,)), scratch("adam b", (i.stop - i.start,))
@@ -344,9 +350,8 @@ def adam(theta, g, m, v, lr, c1, c2, beta1, beta2, eps):
         v[i] *= beta2
         v[i] += a
         np.sqrt(v[i], out=a)
-        a *= root
-        a += eps
-        np.multiply(m[i], rate, out=b)
-        b /= a
+        a += floor
+        np.divide(m[i], a, out=b)
+        b *= rate
         theta[i] -= b
     blocks(rule, theta.size, work=2 * NUMBER)
