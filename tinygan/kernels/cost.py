@@ -18,12 +18,12 @@ with a = 2 for conv_input, which adds to its tiles, and 1 elsewhere. w is how of
 0.6 in the steps of the library's games, as they are kept until an optimiser moves them; in conv_weight once a block.
 
 The coefficients are least-squares fits of relative errors to 400 shapes (batches of 2 to 128, maps of 4 to 128
-pixels, 1 to 256 channels, kernels 3 to 5, strides 1 and 2), each by three maps and all ways, after 20 MB of other data
-had passed through the caches, on two cores of an AMD EPYC: with OpenBLAS's kernels for AVX-512, and with those for
-AVX2, where products take twice as long and memory does not. On 150 other shapes the choice costs 2% over always the
-fastest way. For AVX-512 the weights of frequencies and all of the tiles then count 1.4 and 1.1 times, which made whole steps
-faster. The choice depends on shapes, the number of threads and OpenBLAS's kernels alone, so the same seed gives the
-same bits.
+pixels, 1 to 256 channels, kernels 3 to 5, strides 1 and 2), each by three maps and all ways, after 20 MB of other
+data had passed through the caches, on two cores of an AMD EPYC: with OpenBLAS's kernels for AVX-512, and with those
+for AVX2, where products take twice as long and memory does not. On 150 other shapes the choice costs 2% over always
+the fastest way. For AVX-512 the weights of frequencies and all of the tiles then count 1.4 and 1.1 times, which made
+whole steps faster. The choice depends on shapes, the number of threads and OpenBLAS's kernels alone, so the same seed
+gives the same bits.
 
 On a GPU, where nothing has been measured yet, it is still a rule: frequencies if they need less than 0.7 of the
 multiplications of direct sums.

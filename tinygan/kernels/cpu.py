@@ -255,7 +255,7 @@ def _rows(x, *vectors):
     c = x.shape[-1]
     k = gcd(x.size // c, 1 << (max(1, WIDE // c).bit_length() - 1)) if x.size else 1
     rows = x.reshape(-1, k * c)
-    return (rows, *(np.tile(v, k) if k > 1 else v for v in vectors)) if vectors else rows
+    return (rows, *(np.concatenate((v,) * k) if k > 1 else v for v in vectors)) if vectors else rows
 
 
 def _of_blocks(term, rows, c):
@@ -267,7 +267,7 @@ def _of_blocks(term, rows, c):
         for k in range(part.start, part.stop):
             found[k] = term(slice(k * size, (k + 1) * size))
     parallel(task, len(found), NUMBER * size * rows.shape[1])
-    return (np.stack(terms).reshape(-1, c) for terms in zip(*found))
+    return (np.concatenate(terms).reshape(-1, c) for terms in zip(*found))
 
 
 def moments(x):
