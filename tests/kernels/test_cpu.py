@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tinygan import kernels
-from tinygan.kernels import cpu, threads, transforms
+from tinygan.kernels import cpu, direct, threads, transforms
 from tinygan.kernels.threads import own_threads, parallel
 from tinygan.ops import adam, conv, norm, pointwise, products
 from tinygan.ops.windows import geometry
 
-SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (300, 130)]
+SHAPES = [(1, 1), (3, 5), (7, 3, 2, 4), (16, 4, 4, 6), (300, 130)]
 
 
 @pytest.fixture(params=["one part", "parts"])
@@ -22,6 +22,7 @@ def parts(request, monkeypatch):
     """Small blocks; without and with threads of our own (where NumPy's BLAS lets us)."""
     monkeypatch.setattr(threads, "BLOCK", 64)
     monkeypatch.setattr(cpu, "BLOCK", 64)
+    monkeypatch.setattr(direct, "BLOCK", 64)
     if request.param == "one part":
         yield
         return
@@ -34,7 +35,8 @@ def _draw(rng, *shapes):
 
 
 def _same(module, name, *args, rtol=2e-6, scale=1e-3):
-    ours, formula = getattr(cpu, name)(*args), getattr(module, name).formula(*args)
+    ours = getattr(direct if module is conv else cpu, name)(*args)
+    formula = getattr(module, name).formula(*args)
     for a, b in zip(ours, formula) if isinstance(formula, tuple) else [(ours, formula)]:
         assert a.shape == b.shape and a.dtype == b.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(scale, np.abs(b).max()))
@@ -57,6 +59,7 @@ def test_products(shape, rng, parts):
     _same(products, "matmul", a, b, rtol=1e-5)
     _same(products, "matmul", a.T, a, rtol=1e-5)
     _same(products, "multiply", y, other)
+    _same(products, "sum_rows", y, rtol=1e-5)
     before = y.copy()
     for z in (y, y[:, ::-1]):
         np.testing.assert_array_equal(cpu.add_bias(z, bias), products.add_bias.formula(z, bias))

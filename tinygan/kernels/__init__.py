@@ -25,7 +25,7 @@ import numpy as np
 from ..backend import array_module
 from ..errors import choose
 from ..ops import registry
-from . import cost, cpu, cuda, tiles, transforms
+from . import cost, cpu, cuda, direct, tiles, transforms
 from .cuda import tf32
 from .executor import executors
 from .threads import own_threads
@@ -109,7 +109,7 @@ def way(rule, x, shape, g):
 
 def _register_convolution(rule, arguments):
     """arguments: the function of the op's arguments -> (an array x or dy, W's shape, g)."""
-    modules = {"cpu": {"direct": cpu, "frequencies": transforms, "tiles": tiles},
+    modules = {"cpu": {"direct": direct, "frequencies": transforms, "tiles": tiles},
                "cuda": {"direct": cuda, "frequencies": transforms}}
     functions = {where: {name: getattr(module, rule) for name, module in ways.items()}
                  for where, ways in modules.items()}

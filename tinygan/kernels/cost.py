@@ -1,4 +1,4 @@
-"""Which of three ways a convolution goes: direct sums (cpu.py, cuda.py), or products of transforms: of whole maps at
+"""Which of three ways a convolution goes: direct sums (direct.py, cuda.py), or products of transforms: of whole maps at
 each frequency (transforms.py) or of tiles (tiles.py).
 
 On the CPU the way follows from a model of the times, in units of one multiplication of a large product: a sum of

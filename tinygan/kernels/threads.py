@@ -171,6 +171,16 @@ def parallel(task, n, work=inf):
             raise error
 
 
+def total(term, n, work=inf):
+    """Σ term(slice), a new array each, over the parts of range(n) as `parallel` cuts it, added in their order."""
+    found = {}
+    parallel(lambda part: found.update({part.start: term(part)}), n, work)
+    first, *rest = (found[start] for start in sorted(found))
+    for other in rest:
+        first += other
+    return first
+
+
 def blocks(rule, rows, width=1, work=NUMBER):
     """rule(slice) on blocks of rows, each of `width` numbers, shared among the threads; work: of a number."""
     size = max(1, BLOCK // width)

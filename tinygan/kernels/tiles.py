@@ -29,7 +29,7 @@ import numpy as np
 
 from .filters import gradient, own_taps, transformed
 from .phases import unstride
-from .threads import NUMBER, parallel
+from .threads import NUMBER, parallel, total
 from .workspace import scratch
 
 POINTS = (0, 0.5**0.5, -0.5**0.5, 2**0.5, -2**0.5)      # and infinity
@@ -81,7 +81,7 @@ def conv(x, W, g):
             X = _hat(p.B, _pixels(padded, rows, g, p), "x")
             M = np.matmul(X, V, out=scratch("products", (*X.shape[:2], o)))
             _put(_back(p.A, M), y[part][samples], rows, p)
-    parallel(task, len(x), _work(V, p))
+    parallel(task, len(x), _work(V.shape, p))
     return y
 
 
@@ -102,34 +102,28 @@ def conv_input(dy, W, g):
                 place += terms[own]
             if rows.stop == p.tiles[0]:
                 dx[part][samples] = _inside(padded, g)
-    parallel(task, len(dy), _work(V, p))
+    parallel(task, len(dy), _work(V.shape, p))
     return dx
 
 
 def conv_weight(x, dy, g):
     """dW = ∂T/∂W; see ops/conv.py."""
-    p, found = _plan(g), {}
+    p, shape = _plan(g), (SIDE**2, x.shape[-1] * prod(g.stride), dy.shape[-1])
 
-    def task(part):
-        total = None
+    def term(part):
+        dV = np.zeros(shape, x.dtype)
         for samples, rows, padded in _blocks(x[part], g, p):
             X = _hat(p.B, _pixels(padded, rows, g, p), "x").transpose(0, 2, 1)
             Y = _hat(p.A, _windows(dy[part][samples], rows, p), "y")
-            if total is None:
-                total = np.matmul(X, Y)
-            else:
-                total += np.matmul(X, Y, out=scratch("products", total.shape))
-        found[part.start] = total
-    parallel(task, len(x), _work(np.empty((0, x.shape[-1] * prod(g.stride), dy.shape[-1])), p))
-    first, *rest = (found[start] for start in sorted(found))
-    for other in rest:
-        first += other
-    return gradient(first, g, p.taps)
+            dV += np.matmul(X, Y, out=scratch("products", shape))
+        return dV
+    return gradient(total(term, len(x), _work(shape, p)), g, p.taps)
 
 
-def _work(V, p):
-    """Of a sample, as `parallel` counts it."""
-    return SIDE**2 * prod(p.tiles) * (V.shape[1] * V.shape[2] + NUMBER * sum(V.shape[1:]))
+def _work(shape, p):
+    """Of a sample, as `parallel` counts it; shape: of V."""
+    _, c, o = shape
+    return SIDE**2 * prod(p.tiles) * (c * o + NUMBER * (c + o))
 
 
 # Tiles of pixels and of windows. A block has some samples, or some rows of tiles of one sample.
