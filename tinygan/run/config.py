@@ -36,7 +36,7 @@ def count(default, help, least=1, unset=None):
 PLAIN = {"loss": "non_saturating", "beta2": 0.999, "schedule": "constant", "m": 1, "average": 0.0}
 # For dcgan_small, found by evaluation on held-out digits: relativistic pairs with R1 + R2 (Huang et al. 2024), two
 # steps of G for one of D, averaged weights, a small z, no dropout.
-STABLE = dict(loss="relativistic", penalty="r1+r2", gamma="1:0.1", batch=8, epochs=8, m=2, latent_dim=20, g_lr=2e-3,
+STABLE = dict(loss="relativistic", penalty="r1+r2", gamma="1:0.1", batch=16, epochs=22, m=2, latent_dim=20, g_lr=2e-3,
               d_lr=2e-3, beta1=0.0, beta2=0.99, schedule="cosine", average=0.997, dropout=0.0)
 
 
