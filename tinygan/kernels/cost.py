@@ -89,15 +89,15 @@ def direct(rule, n, shape, g):
 def frequencies(rule, n, shape, g):
     """The model's time by frequencies; infinite for maps that are too large."""
     flat, c, o = unstride(g), shape[2] * prod(g.stride), shape[3]
+    R, weights = prod(cycle(flat)), 1 if rule == "conv_weight" else TRANSFORMED
     if prod(flat.size) > LARGEST:
         return inf
-    R, weights = prod(cycle(flat)), 1 if rule == "conv_weight" else TRANSFORMED
     return _time("frequencies", 1.5 * R * n * c * o, R * n * (prod(flat.size) * c + prod(g.out) * o),
                  1.5 * R * n * (c + o), 1.5 * R * c * o * weights, 1)
 
 
 def tiles(rule, n, shape, g):
-    """The model's time by tiles; infinite where they do not fit, and for images of few channels."""
+    """The model's time by tiles; infinite where they do not fit, and to images of few channels."""
     c, o, R, adds = shape[2] * prod(g.stride), shape[3], SIDE**2, 2 if rule == "conv_input" else 1
     if not fits(g) or rule == "conv_input" and shape[2] < FEW:
         return inf

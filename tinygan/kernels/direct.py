@@ -7,7 +7,7 @@ import numpy as np
 
 from ..ops.windows import crop, pad, windows
 from .cost import direct
-from .phases import FEW, adjoint, all_taps, size_of_phase, tap_of
+from .phases import FEW, adjoint, all_taps, size_of_phase
 from .threads import BLOCK, blocks, parallel, total
 from .workspace import of_weights, scratch
 
@@ -50,19 +50,21 @@ def conv_weight(x, dy, g):
 
 def _windows(x, g, taps):
     """Blocks of the windows of x: (samples, rows of windows) as slices, and these taps of them as rows of a matrix."""
-    if 1 < x.shape[-1] < FEW:       # one channel is as fast either way
-        yield from _windows_of_planes(x, g, taps)
-        return
-    pixels, k, c = _pixels(g, taps), len(taps), x.shape[-1]
+    pixels, k, c, g0 = _pixels(g, taps), len(taps), x.shape[-1], g._replace(pads=((0, 0), (0, 0)))
+    runs = 1 < c < FEW and taps == all_taps(g.kernel)       # a row of taps is one run of memory, longer than a pixel
     rows = max(1, max(BLOCK // (k * c), ROWS) // g.out[1])
     samples, rows = max(1, rows // g.out[0]), min(rows, g.out[0])
     for i in range(0, len(x), samples):
         padded = pad(x[i:i + samples], g.pads)
-        padded = padded.reshape(len(padded), -1, c)
+        view, flat = windows(padded, g0), padded.reshape(len(padded), -1, c)
         for j in range(0, g.out[0], rows):
             index = pixels[j:j + rows].reshape(-1)
-            out = scratch("windows", (len(padded), len(index), c))
-            padded.take(index, axis=1, out=out, mode="clip")    # without "clip" it writes into a copy of `out`
+            out = scratch("windows", (len(flat), len(index), c))
+            if runs:
+                part = view[:, j:j + rows]
+                np.copyto(out.reshape(part.shape), part)
+            else:
+                flat.take(index, axis=1, out=out, mode="clip")      # without "clip" it writes into a copy of `out`
             yield (slice(i, i + samples), slice(j, j + rows)), out.reshape(-1, k * c)
 
 
@@ -73,21 +75,6 @@ def _pixels(g, taps):
     index = windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=((0, 0), (0, 0))))[0, ..., 0]
     rows, columns = np.array(taps).T
     return np.ascontiguousarray(index[:, :, rows, columns])
-
-
-def _windows_of_planes(x, g, taps):
-    """The same for few channels, a plane for each: what a tap reads of a plane are rows of one of its phases."""
-    (s, t), (h, w), c, n = g.stride, size_of_phase(g), x.shape[-1], max(1, BLOCK // (prod(g.out) * len(taps)))
-    for i in range(0, len(x), n):
-        n = min(n, len(x) - i)
-        planes, phases = scratch("planes", (c, n, h * s, w * t)), scratch("phases", (s, t, c, n, h, w))
-        planes[...] = 0
-        crop(planes.transpose(1, 2, 3, 0), g.pads, g.size)[...] = x[i:i + n]
-        phases[...] = planes.reshape(c, n, h, s, w, t).transpose(3, 5, 0, 1, 2, 4)
-        out = scratch("windows", (len(taps), c, n, *g.out))
-        for at, (u, v) in enumerate(taps):
-            out[at] = tap_of(phases, u, v, g)
-        yield (slice(i, i + n), slice(None)), out.reshape(len(taps) * c, -1).T
 
 
 def conv_input(dy, W, g):

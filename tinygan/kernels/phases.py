@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..ops.windows import Geometry
 
-FEW = 4         # channels below which an image is stored as planes: their rows are longer than pixels
+FEW = 4         # channels below which the pixels of an image are short: longer runs of memory are used there
 NARROW = 48     # channels below which a product to the pixels of one phase is too narrow
 
 
@@ -91,9 +91,3 @@ def _axis(n, k, s, pads, windows):
 def size_of_phase(g):
     """(h, w) of the phases of padded pixels: phase (a, b) has the pixels (s·i + a, t·j + b)."""
     return tuple(-(-(n + sum(p)) // stride) for n, p, stride in zip(g.size, g.pads, g.stride))
-
-
-def tap_of(phases, u, v, g):
-    """What tap (u, v) of all windows reads of phases (s, t, …, h, w): (…, OH, OW), a view."""
-    (s, t), (a, b) = g.stride, g.out
-    return phases[u % s, v % t, ..., u // s:u // s + a, v // t:v // t + b]
