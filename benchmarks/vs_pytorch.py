@@ -16,7 +16,8 @@ PyTorch runs as it is fastest here: the better of its two memory formats, fused 
 fakes of D's step, on the GPU cuDNN's choice by trial; its CUDA graph finds its batch in place and draws its noise
 there, where tinygan's gets both anew. Precision is the same on both sides: float32 throughout, or TF32 products with
 --tf32. NumPy's OpenBLAS chooses kernels for the CPU that it finds, unless OPENBLAS_CORETYPE in the environment tells
-it which, as PyTorch's are not told; the results name them.
+it which, as PyTorch's are not told; the results name them. The limit is the time of the step's operations, by direct
+sums, at the rate of a large product of NumPy's in the same process; convolutions by transforms may be below it.
 
 PyTorch pads symmetrically where TensorFlow's "same" puts the odd pixel at the bottom right: PyTorch's network
 here is tinygan's seen in a mirror (images and weights flipped along both axes), so neither side pads by hand.
@@ -353,6 +354,8 @@ def _measure(model, batch, args, graph):
         for setting in tf32:
             setting.allow_tf32 = False
     if args.device == "cpu":
+        x = np.zeros((batch, *make(model)[1].input_shape), np.float32)
+        row["limit_s"] = bench.flop(gan(model, *make(model)), x) / bench.rate()
         row["peak_mib"] = {side: float(subprocess.run(
             [sys.executable, __file__, "--peak", side, model, str(batch)],
             check=True, capture_output=True, text=True).stdout) for side in ("tinygan", row["torch_format"])}
@@ -381,7 +384,7 @@ def main():
     torch.backends.cudnn.benchmark = True
     print(", ".join(f"{k} {v}" for k, v in results["hardware"].items()))
     print(f"{'model':<18}{'batch':>6}{'tinygan ms':>12}{'torch ms':>10}{'ratio':>7}{'loss differs':>14}{'weights':>9}"
-          f"{'peak MiB':>10}{'torch':>7}")
+          f"{'peak MiB':>10}{'torch':>7}{'limit ms':>10}")
     for model in args.models:
         for batch in args.batches or ROWS[model].batches:
             eager = None
@@ -405,6 +408,7 @@ def main():
                       f"{worst['loss_float64']:>14.1e}{worst['weights_float64']:>9.1e}"
                       + "".join(f"{row['peak_mib'][side]:>{width}.0f}" for side, width in
                                 zip(("tinygan", row["torch_format"]), (10, 7)) if "peak_mib" in row)
+                      + (f"{1e3 * row['limit_s']:>10.2f}" if "limit_s" in row else "")
                       + (f"   host: {1e3 * row['host_s']['tinygan']:.2f} and "
                          f"{1e3 * row['host_s'][row['torch_format']]:.2f} ms" if args.device == "cuda" else "")
                       + (f"{row['ratio_to_eager']:>8.2f} of PyTorch's step by step" if "ratio_to_eager" in row else ""),

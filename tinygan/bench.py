@@ -257,6 +257,11 @@ def profile(model="dcgan", batch=128, steps=5, timer=time.perf_counter):
             "flop": flop, "rate": speed, "rows": sorted(rows, key=lambda row: -row["seconds"])}
 
 
+def flop(gan, x):
+    """Floating-point operations of a training step by direct sums: 2·(multiplications) of all maps with a weight."""
+    return sum(entry[2] for entry in _profiled(gan, x, 1, time.perf_counter).values())
+
+
 def _profiled(gan, x, steps, timer):
     """{(layer, map): [calls, seconds, operations, way]} of so many steps."""
     found = defaultdict(lambda: [0, 0.0, 0, None])

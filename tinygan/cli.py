@@ -84,7 +84,7 @@ def _parser():
 
     add = command(_train, "train on the bundled digits, or on your data",
                   "Train a GAN and leave samples, an animation, curves, a log and weights in a run folder.", [
-                      "train                                        small DCGAN on the bundled digits: 2-3 minutes",
+                      "train                                        small DCGAN on the bundled digits: 2 minutes",
                       "train --model mlp --epochs 100               the MLP GAN",
                       "train --model dcgan --data idx:my/mnist      the full DCGAN on IDX files",
                       "train --data ring --steps 5000               a mixture of 8 Gaussians",
