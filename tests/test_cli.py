@@ -44,7 +44,7 @@ def _bad(here):
         ("train --data ring --model mlp", "use model 'points'"), ("train --model points", "use another model"),
         ("train --data ring --epochs 2", "give steps instead"), ("train --out taken", "a new or empty folder"),
         ("train --penalty r9", "unknown penalty 'r9'"), ("train --penalty r1 --gamma -1", "gamma as a number ≥ 0"),
-        ("train --noise-std a:b", "noise_std as a number"), ("train --pack 3", "a multiple of the pack of 3, got 8"),
+        ("train --noise-std a:b", "noise_std as a number"), ("train --pack 3", "a multiple of the pack of 3, got 16"),
         ("train --average 1", "average to be a number ≥ 0 and < 1"), ("train --augment flip", "got 'flip'"),
         ("train --dropout 1", "dropout to be"), ("train --model mlp --dropout 0.1", "unknown option 'dropout' of this"),
         ("train --data ring --model mixture --augment cutout", "expected images to augment, got points, 'ring'"),
