@@ -12,6 +12,7 @@ from .threads import BLOCK, blocks, parallel, total
 from .workspace import of_weights, scratch
 
 ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
+NONE = ((0, 0), (0, 0))     # padding of what is padded
 
 
 def conv(x, W, g):
@@ -50,18 +51,18 @@ def conv_weight(x, dy, g):
 
 def _windows(x, g, taps):
     """Blocks of the windows of x: (samples, rows of windows) as slices, and these taps of them as rows of a matrix."""
-    pixels, k, c, g0 = _pixels(g, taps), len(taps), x.shape[-1], g._replace(pads=((0, 0), (0, 0)))
+    pixels, k, c = _pixels(g, taps), len(taps), x.shape[-1]
     runs = 1 < c < FEW and taps == all_taps(g.kernel)       # a row of taps is one run of memory, longer than a pixel
     rows = max(1, max(BLOCK // (k * c), ROWS) // g.out[1])
     samples, rows = max(1, rows // g.out[0]), min(rows, g.out[0])
     for i in range(0, len(x), samples):
         padded = pad(x[i:i + samples], g.pads)
-        view, flat = windows(padded, g0), padded.reshape(len(padded), -1, c)
+        flat = padded.reshape(len(padded), -1, c)
         for j in range(0, g.out[0], rows):
             index = pixels[j:j + rows].reshape(-1)
             out = scratch("windows", (len(flat), len(index), c))
             if runs:
-                part = view[:, j:j + rows]
+                part = windows(padded, g._replace(pads=NONE))[:, j:j + rows]
                 np.copyto(out.reshape(part.shape), part)
             else:
                 flat.take(index, axis=1, out=out, mode="clip")      # without "clip" it writes into a copy of `out`
@@ -72,7 +73,7 @@ def _windows(x, g, taps):
 def _pixels(g, taps):
     """The indices of the pixels that these taps of all windows read in a padded sample: (OH, OW, taps)."""
     size = [n + sum(p) for n, p in zip(g.size, g.pads)]
-    index = windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=((0, 0), (0, 0))))[0, ..., 0]
+    index = windows(np.arange(prod(size)).reshape(1, *size, 1), g._replace(pads=NONE))[0, ..., 0]
     rows, columns = np.array(taps).T
     return np.ascontiguousarray(index[:, :, rows, columns])
 
