@@ -28,7 +28,7 @@ from ..ops import registry
 from . import cost, cpu, cuda, direct, tiles, transforms
 from .cuda import tf32
 from .executor import executors
-from .threads import own_threads
+from .threads import inside, own_threads
 
 __all__ = ["tf32", "use", "way"]
 
@@ -86,6 +86,8 @@ registry.register("losses.bce_with_logits", _cross_entropy)
 
 def _in_own_threads(function):
     def run(*args):
+        if inside():        # as in every training step
+            return function(*args)
         with own_threads():
             return function(*args)
     return run

@@ -55,15 +55,14 @@ def _rates():
 
 def fastest(rule, n, shape, g):
     """The way that should be fastest on the CPU. rule: "conv", "conv_input" or "conv_weight"; shape: of W."""
-    shape = tuple(shape)
-    parts = parts_of(n, direct(rule, n, shape, g) / max(n, 1))
-    return _fastest(rule, ceil(n / parts), shape, g)
+    return _fastest(rule, n, tuple(shape), g, threads.threads())
 
 
 @lru_cache(maxsize=1024)
-def _fastest(rule, n, shape, g):
+def _fastest(rule, n, shape, g, cores):
     ways = {"direct": direct, "frequencies": frequencies, "tiles": tiles}
-    return min(ways, key=lambda way: ways[way](rule, n, shape, g))
+    part = ceil(n / parts_of(n, direct(rule, n, shape, g) / max(n, 1)))      # what one of the cores does
+    return min(ways, key=lambda way: ways[way](rule, part, shape, g))
 
 
 def _time(kind, *terms):

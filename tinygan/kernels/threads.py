@@ -123,9 +123,14 @@ def own_threads():
                 _before = None
 
 
+def inside():
+    """Whether this thread is in own_threads."""
+    return bool(getattr(_here, "inside", 0))
+
+
 def splits():
     """Whether `parallel` splits work of this thread: inside own_threads, and not within a part."""
-    return bool(getattr(_here, "inside", 0)) and not getattr(_here, "part", False) and threads() > 1
+    return inside() and not getattr(_here, "part", False) and threads() > 1
 
 
 def parts_of(n, work):
