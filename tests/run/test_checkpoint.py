@@ -7,10 +7,12 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from kernels.emulator import DEVICES
 from tinygan import backend, cli, data, models, run
@@ -118,6 +120,7 @@ def test_fifty_kills(tmp_path, monkeypatch):
     while kills < 50:
         child = os.fork()
         if child == 0:
+            tqdm.set_lock(threading.RLock())    # tqdm's own is shared with the parent, and would die with its holder
             try:
                 run.resume(victim, quiet=True)
             finally:
