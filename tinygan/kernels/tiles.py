@@ -10,10 +10,9 @@ points, row by row (at infinity: the coefficient of tⁿ⁻¹),
 
     dy ∗ w = E_L⁻¹ (E_m dy ⊙ E_k w)     so     T = Σ_{r<L} (A dy)_r (B x)_r (C w)_r,    A = E_m,  B = E_L⁻ᵀ,  C = E_k.
 
-L products take the place of m·k. On two axes the transforms are those of the rows and then of the columns: six points a
-side are 36 products for the 4×4 windows of a 3×3 kernel, which take 144 as direct sums; strides become channels
-(`phases.unstride`). The three maps are the derivatives of T, as in transforms.py, with X = B x (36, tiles, c), Y = A dy
-and V = C w:
+L products take the place of m·k. On two axes the matrices are Kronecker products: six points a side are 36 products for
+the 4×4 windows of a 3×3 kernel, which take 144 as direct sums; strides become channels (`phases.unstride`). The three
+maps are the derivatives of T, as in transforms.py, with X = B x (36, tiles, c), Y = A dy and V = C w:
 
     y = Aᵀ (X V)         dx = Bᵀ (Y Vᵀ)         dW = Cᵀ (Xᵀ Y)
 
@@ -39,12 +38,12 @@ TILES = 128     # in a block, about: what a block needs is in a core's cache, an
 
 
 class Plan(NamedTuple):
-    """How a geometry is cut: windows of a tile (m, m′), rows and columns of tiles; the matrices of both axes."""
+    """How a geometry is cut: windows of a tile (m, m′), rows and columns of tiles; the matrices, C by `own_taps`."""
     step: tuple
     tiles: tuple
-    A: list
-    B: list
-    taps: list      # of C on both axes, by `own_taps`
+    A: np.ndarray
+    B: np.ndarray
+    taps: list
 
 
 def fits(g):
@@ -61,9 +60,10 @@ def tiling(g):
 @lru_cache(maxsize=256)
 def _plan(g):
     step, tiles = tiling(g)
-    A, B = [_values(m).astype(np.float32) for m in step], np.linalg.inv(_values(SIDE)).T.astype(np.float32)
-    C = np.kron(*map(_values, unstride(g).kernel)).astype(np.float32)
-    return Plan(step, tiles, A, [B, B], own_taps(C, g))
+    inverse = np.linalg.inv(_values(SIDE)).T
+    A, B, C = (np.kron(a, b).astype(np.float32) for a, b in
+               [map(_values, step), (inverse, inverse), map(_values, unstride(g).kernel)])
+    return Plan(step, tiles, A, B, own_taps(C, g))
 
 
 def _values(n):
@@ -195,20 +195,16 @@ def _put(tiles, y, rows, p):
     y[...] = whole.reshape(len(y), height * m, columns * l, o)[:, :y.shape[1], :y.shape[2]]
 
 
-def _hat(matrices, tiles, name):
+def _hat(matrix, tiles, name):
     """The transform of tiles (a, b, samples, rows, columns, s, t, c) -> (36, tiles, s·t·c), in a buffer."""
-    (rows, columns), (a, b), n, c = matrices, tiles.shape[:2], prod(tiles.shape[2:5]), prod(tiles.shape[5:])
     flat = scratch("tiles", tiles.shape)
     np.copyto(flat, tiles)
-    half = np.matmul(rows, flat.reshape(a, -1), out=scratch("half", (SIDE, b * n * c)))
-    out = scratch(f"{name} of tiles", (SIDE, SIDE, n * c))
-    return np.matmul(columns, half.reshape(SIDE, b, -1), out=out).reshape(SIDE**2, n, c)
+    flat = flat.reshape(matrix.shape[1], -1)
+    out = np.matmul(matrix, flat, out=scratch(f"{name} of tiles", (len(matrix), flat.shape[1])))
+    return out.reshape(len(matrix), -1, prod(tiles.shape[-3:]))
 
 
-def _back(matrices, M):
+def _back(matrix, M):
     """The transpose of a transform: M (36, tiles, channels) -> (pixels, tiles·channels), in a buffer."""
-    (rows, columns), size = matrices, prod(M.shape[1:])
-    a, b = rows.shape[1], columns.shape[1]
-    half = np.matmul(columns.T, M.reshape(SIDE, SIDE, size), out=scratch("half", (SIDE, b, size)))
-    out = scratch("tiles", (a, b * size))
-    return np.matmul(rows.T, half.reshape(SIDE, -1), out=out).reshape(a * b, size)
+    M = M.reshape(len(M), -1)
+    return np.matmul(matrix.T, M, out=scratch("tiles", (matrix.shape[1], M.shape[1])))
