@@ -1,5 +1,7 @@
 """The model that chooses the way of a convolution: its terms by hand, and its choice where one way was far ahead."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -86,8 +88,19 @@ def test_where_products_are_faster_fewer_of_them_pay_less(monkeypatch):
     assert cost.fastest("conv", 16, shape, g) == "direct"
 
 
-@pytest.mark.parametrize("core, rates", [("SkylakeX", "AVX-512"), ("Haswell", "AVX2"), (None, "AVX2")])
+@pytest.mark.parametrize("core, rates", [("SkylakeX", "AVX-512"), ("Cooperlake", "AVX-512"), ("SapphireRapids", "AVX-512"),
+                                         ("Haswell", "AVX2"), ("Zen", "AVX2"), (None, "AVX2")])
 def test_the_rates_follow_from_the_kernels_of_openblas(core, rates, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(threads, "core", lambda: core)
     assert cost._rates.__wrapped__() is cost.RATES[rates]
+
+
+@pytest.mark.skipif(threads.core() is None, reason="NumPy's OpenBLAS is not found")
+def test_the_names_are_those_of_openblas():
+    """Spelled as in the library, where it has kernels for AVX-512 at all."""
+    home = Path(np.__file__).parent
+    paths = [*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]
+    text = b"".join(path.read_bytes() for path in paths)
+    if b"SkylakeX" in text:
+        assert all(name.encode() + b"\0" in text for name in cost.WITH_AVX512)

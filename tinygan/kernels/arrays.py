@@ -1,4 +1,7 @@
-"""Memory, threads and products for code that runs on the host and on a device alike. A device sees to them itself."""
+"""Memory, threads and products for code that runs on the host and on a device alike.
+
+On a device, CuPy allocates memory and the device splits work.
+"""
 
 import numpy as np
 

@@ -42,7 +42,7 @@ RATES = {"AVX-512": {"direct": (1.15, 15.8, 26.4, 7.5e5), "planes": (1.51, 11.6,
                      "frequencies": (1.39, 1.3, 22, 67, 4.7e6), "tiles": (2.17, 86, 410, 33, 62, 4.1e6)},
          "AVX2": {"direct": (1.1, 6, 16.4, 4.6e5), "planes": (1.11, 11.5, 23, 6.7e4),
                   "frequencies": (0.96, 1.29, 19.7, 25.8, 3.6e6), "tiles": (1.5, 48, 22, 16.3, 28.4, 3.8e6)}}
-WITH_AVX512 = ("SkylakeX", "Cooperlake", "Sapphirerapids")
+WITH_AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")
 TRANSFORMED = 0.6   # transforms of weights for a call
 LARGEST = 256       # pixels of a phase: the transforms grow with the square of the map
 SHARE = 0.7

@@ -12,7 +12,7 @@ from .threads import BLOCK, blocks, parallel, total
 from .workspace import of_weights, scratch
 
 ROWS = 256          # windows in a block at least: BLAS rearranges the weight for each product
-NONE = ((0, 0), (0, 0))     # padding of what is padded
+NONE = ((0, 0), (0, 0))     # no padding: the array is padded already
 
 
 def conv(x, W, g):
