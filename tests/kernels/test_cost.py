@@ -88,8 +88,9 @@ def test_where_products_are_faster_fewer_of_them_pay_less(monkeypatch):
     assert cost.fastest("conv", 16, shape, g) == "direct"
 
 
-@pytest.mark.parametrize("core, rates", [("SkylakeX", "AVX-512"), ("Cooperlake", "AVX-512"), ("SapphireRapids", "AVX-512"),
-                                         ("Haswell", "AVX2"), ("Zen", "AVX2"), (None, "AVX2")])
+@pytest.mark.parametrize("core, rates", [
+    ("SkylakeX", "AVX-512"), ("Cooperlake", "AVX-512"), ("SapphireRapids", "AVX-512"), ("Haswell", "AVX2"),
+    ("Zen", "AVX2"), (None, "AVX2")])
 def test_the_rates_follow_from_the_kernels_of_openblas(core, rates, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(threads, "core", lambda: core)
